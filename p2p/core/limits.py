@@ -21,6 +21,22 @@ CONNECTIONS_MAX = 4096
 CONNECTIONS_PER_PEER_MAX = 4
 GOSSIP_MESSAGE_MAX_BYTES = 64 * KIB
 GOSSIP_MESSAGES_PER_PEER_PER_S = 5.0
+GOSSIP_BURST_PER_PEER_MESSAGES = 20
+GOSSIP_REPLAY_WINDOW_S = 120.0
+GOSSIP_QUEUE_MAX_MESSAGES = 256  # per subscriber; the oldest is dropped
+GOSSIP_PEERS_TRACKED_MAX = 10_000
+MUX_STREAMS_PER_CONNECTION_MAX = 32  # opened by one side
+MUX_WINDOW_MAX_BYTES = 4 * MIB
+MUX_CONTROL_BUFFER_MAX_BYTES = 64 * KIB
+MUX_STALL_TIMEOUT_S = 60.0  # a reader that takes nothing for so long is gone
+MUX_SILENCE_S = 30.0  # ping after so long without a byte, give up after as long again
+REQUEST_BYTES_IN_FLIGHT_MAX = 16 * MIB  # payloads of requests being handled, per channel
+SEND_QUEUE_MAX_BYTES = 16 * MIB
+STREAM_ITEM_MAX_BYTES = 256 * KIB  # credits are never smaller than one item
+STREAM_ITEM_OVERHEAD_BYTES = 64  # each item costs so much credit beside its payload
+HANDLER_TIMEOUT_S = 60.0
+CHANNEL_DRAIN_S = 2.0  # a superfluous channel of a peer pair is closed after so long without requests
+ERROR_TEXT_MAX_CHARS = 2000  # each part of an error that crosses the wire
 
 # -- bulk transfer
 CHUNK_BYTES = 4 * MIB

@@ -154,5 +154,5 @@ def make_manifest(entries: list[FileEntry]) -> Manifest:
                 raise UserError("bad_manifest", f"{seen[parent]!r} is a file and the folder of {path!r}.")
     manifest = Manifest(files)
     if manifest.size_bytes > MANIFEST_BYTES_MAX:
-        raise UserError("too_large", f"{manifest.size_bytes} bytes; at most {MANIFEST_BYTES_MAX} can be sent.")
+        raise UserError("too_large", f"{manifest.size_bytes} bytes; the most is {MANIFEST_BYTES_MAX}.")
     return manifest

@@ -1,0 +1,1 @@
+"""Written by `make proto` from `proto/`; never edited by hand."""

@@ -95,3 +95,13 @@ CHALLENGES_OUTSTANDING_MAX = 10_000
 # -- money
 AMOUNT_MAX_UNITS = 2**63 - 1  # what PostgreSQL's bigint holds; the chain's u64 is wider
 FEE_BPS_MAX = 2000
+
+# -- agent and its windows on one machine
+LOCAL_MESSAGE_MAX_BYTES = 16 * MIB
+LOCAL_CONNECTIONS_MAX = 64
+LOCAL_CALL_TIMEOUT_S = 60.0
+LOCAL_CONNECT_TIMEOUT_S = 5.0
+AGENT_START_TIMEOUT_S = 30.0
+
+# -- an agent's own machine
+JOURNAL_BUSY_TIMEOUT_S = 10.0

@@ -70,7 +70,8 @@ def cost_units(rate_units_per_hour: int, seconds: int) -> int:
 
 def usd_to_units(usd_micros: int, asset: Asset, asset_price_usd_micros: int = USD_MICROS) -> int:
     """Convert a USD amount into base units at ``asset_price_usd_micros`` per whole asset, rounded up."""
-    return -(-usd_micros * 10**asset.decimals // asset_price_usd_micros)
+    scale: int = 10**asset.decimals
+    return -(-usd_micros * scale // asset_price_usd_micros)
 
 
 def parse_amount(text: str, asset: Asset) -> int:

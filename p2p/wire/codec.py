@@ -38,7 +38,7 @@ def decode(kind: type[T], data: bytes) -> T:
 
     :raises UserError: ``bad_message``: not such a message.
     """
-    message = message_class(kind)()
+    message = message_class(cast(Any, kind))()
     try:
         message.ParseFromString(data)
         return cast(T, _from_message(kind, message))
@@ -47,8 +47,8 @@ def decode(kind: type[T], data: bytes) -> T:
 
 
 @cache
-def message_class(kind: type) -> type[Message]:
-    """The generated class for a core dataclass."""
+def message_class(kind: Any) -> type[Message]:
+    """The generated class for the core dataclass ``kind``."""
     for module in _MODULES:
         found = getattr(module, kind.__name__, None)
         if found is not None:
@@ -66,7 +66,7 @@ class _Field:
 
 
 @cache
-def _fields(kind: type) -> tuple[_Field, ...]:
+def _fields(kind: Any) -> tuple[_Field, ...]:
     hints = typing.get_type_hints(kind)
     return tuple(_field(field.name, hints[field.name]) for field in dataclasses.fields(kind))
 
@@ -98,7 +98,7 @@ def _enum_getter(name: str, members: dict[int, Enum]) -> Callable[[int], Enum]:
 
 
 @cache
-def _enum_maps(kind: type[Enum]) -> tuple[dict[Enum, int], dict[int, Enum]]:
+def _enum_maps(kind: Any) -> tuple[dict[Enum, int], dict[int, Enum]]:
     prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).upper()
     for module in _MODULES:
         descriptor = module.DESCRIPTOR.enum_types_by_name.get(kind.__name__)
@@ -109,13 +109,13 @@ def _enum_maps(kind: type[Enum]) -> tuple[dict[Enum, int], dict[int, Enum]]:
 
 
 def _to_message(value: Any) -> Message:
-    message = message_class(type(value))()
+    message = message_class(cast(Any, type(value)))()
     _fill(message, value)
     return message
 
 
 def _fill(message: Message, value: Any) -> None:
-    for field in _fields(type(value)):
+    for field in _fields(cast(Any, type(value))):
         item = getattr(value, field.name)
         if field.repeated:
             target = getattr(message, field.name)

@@ -1,0 +1,135 @@
+"""What every CLI shares: errors in three parts, exit codes, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+import trio
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from p2p.core.errors import CyxWizError, ExitCode
+from p2p.core.text import clean_line
+from p2p.local.protocol import Json
+
+T = TypeVar("T")
+
+_CELL_MAX_CHARS = 200
+
+out = Console(highlight=False, soft_wrap=True)
+"""Standard output: what was asked for."""
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Standard error: errors, progress, questions."""
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--json`` on a read command."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON; see docs/cli.md.")(function)
+
+
+def print_json(value: Json) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=not _is_utf8()))
+
+
+def _is_utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """A plain table, or the sentence ``empty``. Cells are cleaned: they may come from strangers.
+
+    A column whose title starts with ``>`` is aligned right.
+    """
+    if not rows:
+        out.print(Text(empty))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in columns:
+        table.add_column(
+            title.lstrip(">"), justify="right" if title.startswith(">") else "left", no_wrap=True
+        )
+    for row in rows:
+        table.add_row(*(Text(clean_line(str(cell), _CELL_MAX_CHARS)) for cell in row))
+    # A table is never folded or cut because a pipe has no width.
+    out.print(table, width=out.width if out.is_terminal else 10_000, crop=False)
+
+
+def print_error(error: CyxWizError) -> None:
+    """What happened, what it means, what to do: on standard error."""
+    what, *rest = error.lines() or ("Something went wrong.",)
+    text = Text("error: ", style="bold red")
+    text.append(clean_line(what, 2000), style="bold")
+    err.print(text)
+    for line in rest:
+        err.print(Text("  " + clean_line(line, 2000)))
+
+
+def run_async(function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """Run a trio function as the body of a command; a lone error comes out of its exception groups."""
+
+    async def body() -> T:
+        return await function(*arguments)
+
+    try:
+        return trio.run(body)
+    except BaseExceptionGroup as group:
+        raise lone_error(group) from group
+
+
+def lone_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first of our own errors in ``group``, else Ctrl-C, else the group."""
+    for kind in (CyxWizError, KeyboardInterrupt):
+        found = group.subgroup(kind)
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]  # type: ignore[assignment]
+        if found is not None:
+            return found
+    return group
+
+
+def main(group: click.Group, name: str) -> None:
+    """Run a CLI: click's usage errors end with 2, ours with their own code.
+
+    No traceback is shown unless ``--debug`` is among the arguments.
+    """
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    if debug:
+        arguments = [argument for argument in arguments if argument != "--debug"]
+        logging.basicConfig(level=logging.DEBUG)
+    try:
+        code = group.main(arguments, prog_name=name, standalone_mode=False)
+    except click.exceptions.Abort:
+        code = ExitCode.FAILED
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except KeyboardInterrupt:
+        err.print("stopped")
+        code = 130
+    except CyxWizError as error:
+        if debug:
+            raise
+        print_error(error)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = ExitCode.OK
+    except Exception as error:
+        if debug:
+            raise
+        err.print(
+            Text(f"error: a mistake in the program itself ({type(error).__name__}: {error}).", "bold red")
+        )
+        err.print(
+            "  What was kept is not lost. Run the command again with --debug to see where it went wrong."
+        )
+        code = ExitCode.FAILED
+    sys.exit(int(code) if isinstance(code, int) else 0)

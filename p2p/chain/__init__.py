@@ -1,0 +1,82 @@
+"""The escrow program's client, wallets, confirmation, and the localnet.
+
+The only package that imports solana or solders. It may import :mod:`p2p.core` and nothing else of ours.
+Terms hashes and result hashes are opaque 32 bytes here. Amounts are integer base units.
+
+Keys (:mod:`p2p.chain.keys`)::
+
+    class Signer:                       .address: Wallet;  .sign(message: bytes) -> bytes (64)
+    load_keypair(path: Path) -> Signer  # Solana CLI JSON; UserError("bad_keypair", ...)
+    create_keypair(path: Path) -> Signer            # 0600, O_EXCL; UserError("keypair_exists", ...)
+    verify(wallet: Wallet, message: bytes, signature: bytes) -> bool
+
+Configuration (:mod:`p2p.chain.config`)::
+
+    @dataclass(frozen=True) class ChainConfig:
+        cluster: str                    # "localnet" | "devnet" | "mainnet"
+        rpc_urls: tuple[str, ...]
+        program_id: Wallet
+        usdc_mint: Wallet
+        commitment: str = "confirmed"
+        from_table(table: Mapping[str, object]) -> ChainConfig      # the [chain] table of a TOML file
+        load(path: Path) -> ChainConfig;  save(path: Path) -> None
+
+Transactions (:mod:`p2p.chain.transaction`)::
+
+    @dataclass(frozen=True) class SignedTransaction: raw: bytes; signature: str; last_valid_height: int
+    class OutcomeKind(Enum): PENDING CONFIRMED FAILED EXPIRED
+    @dataclass(frozen=True) class Outcome: kind: OutcomeKind; code: int | None; error: str
+        # of FAILED: the program's number and its word, such as (6017, "already_final")
+    SendFailed(EnvironmentFailure), and UserError/Refused from p2p.chain.errors
+
+Accounts (:mod:`p2p.chain.accounts`), frozen dataclasses: ``OnChainConfig``, ``OnChainAsset``,
+``OnChainSession``, ``OnChainJob`` with ``JobStatus`` (OPEN ASSIGNED CLAIMED DISPUTED | SETTLED FINALIZED
+RESOLVED REFUNDED CANCELLED RECLAIMED; ``.final``).
+
+Settlement signed by two (:mod:`p2p.chain.settlement`), no network needed to check and sign::
+
+    @dataclass(frozen=True) class SettleTerms:
+        coordinator: Wallet; owner: Wallet; job_id: JobId; asset: Asset; node: Wallet; fee_owner: Wallet
+        used_units: int; result_hash: bytes; actor: Wallet          # actor: owner or session key, who co-signs
+    check_settle_message(message: bytes, expected: SettleTerms, config: ChainConfig) -> None   # Refused("settle_differs")
+    sign_message(message: bytes, signer: Signer) -> bytes
+    assemble(message: bytes, signatures: Mapping[Wallet, bytes], last_valid_height: int) -> SignedTransaction
+
+The client (:mod:`p2p.chain.escrow`)::
+
+    async with EscrowClient(config: ChainConfig, clock: Clock) as chain:
+        # reads
+        await chain.config() -> OnChainConfig
+        await chain.asset(asset) -> OnChainAsset;           await chain.vault(asset) -> int
+        await chain.balance(wallet, asset) -> int           # in the escrow
+        await chain.wallet_balance(wallet, asset) -> int    # their own SOL or USDC
+        await chain.session(owner, key) -> OnChainSession | None
+        await chain.job(owner, job_id) -> OnChainJob | None
+        await chain.slot() -> int
+        await chain.history(wallet, limit=...) -> list[HistoryEntry]        # newest first
+        # the life of a transaction: persist what prepare gives before broadcasting it
+        await chain.prepare(instructions, payer: Signer, signers=()) -> SignedTransaction
+        await chain.broadcast(transaction.raw) -> str (signature)       # raises ProgramRefused or EnvironmentFailure
+        await chain.outcome(signature, last_valid_height) -> Outcome
+        await chain.send_and_confirm(transaction, timeout_s=...) -> str # re-sends the same bytes; raises
+        # people, at once (prepare + send_and_confirm); each returns the signature
+        await chain.deposit(owner: Signer, asset, units);   await chain.withdraw(owner, asset, units)
+        await chain.authorize(owner, session_key: Wallet, asset, allowance_units, expires_at_s, fund_lamports)
+        await chain.revoke(owner, session_key);             await chain.reclaim(payer, owner, job_id)
+        # buyer; actor is the owner's or the session's Signer
+        await chain.prepare_open(actor, owner, job_id, asset, deposit_units, terms_hash, run_seconds)
+        await chain.prepare_cancel(actor, owner, job_id);   await chain.prepare_reclaim(payer, owner, job_id)
+        # coordinator
+        await chain.prepare_assign(coordinator: Signer, owner, job_id, node)
+        await chain.prepare_refund(coordinator_or_node: Signer, owner, job_id)
+        await chain.build_settle(terms: SettleTerms) -> SettleMessage(message: bytes, last_valid_height: int)
+
+``run_seconds``: from the first Assign on, how long the job may take in all (staging, attempts, delivery)
+before the buyer may reclaim; at most ``config().longest_job_s``. While nobody is assigned, the buyer may
+cancel at any time.
+
+Localnet (:mod:`p2p.chain.localnet`): ``run_localnet(folder: Path, port: int) -> None`` blocks; prints its URL
+once when ready. ``await bootstrap(rpc_url: str, folder: Path) -> ChainConfig`` (:mod:`p2p.chain.deploy`) deploys
+and configures; it keeps ``admin.json coordinator.json arbiter.json fee-owner.json program.json`` in the folder.
+``await faucet(rpc_url, wallet, asset, units)`` (:mod:`p2p.chain.faucet`) gives test money.
+"""

@@ -1,0 +1,107 @@
+//! Creating the program's accounts, at addresses that strangers may have funded beforehand.
+
+use crate::account::{Account, Key};
+use crate::error::Outcome;
+use crate::need;
+use crate::state::VERSION;
+use crate::sys::{self, Seed, Signer};
+
+/// Lamports per byte and bytes per account that the cluster asks for (`Rent` sysvar since genesis).
+const LAMPORTS_PER_BYTE: u64 = 6960;
+const ACCOUNT_OVERHEAD_BYTES: u64 = 128;
+
+const SYSTEM_CREATE: u8 = 0;
+const SYSTEM_ASSIGN: u8 = 1;
+const SYSTEM_TRANSFER: u8 = 2;
+const SYSTEM_ALLOCATE: u8 = 8;
+
+/// The least an account of `space` bytes must hold.
+#[inline(always)]
+pub const fn rent_lamports(space: u64) -> u64 {
+    // Wrapping, because an overflow check needs a 128-bit product, which the target lacks; no account
+    // is as large as that.
+    (ACCOUNT_OVERHEAD_BYTES + space).wrapping_mul(LAMPORTS_PER_BYTE)
+}
+
+/// Nobody has created this account yet (it may hold lamports).
+#[inline(always)]
+pub fn is_vacant(account: &Account) -> bool {
+    account.owner.get().is_zero() && account.len.get() == 0
+}
+
+/// Refuse anything but the System program.
+#[inline(always)]
+pub fn check_system(account: &Account) -> Outcome {
+    need!(account.key.is_zero(), WrongProgram);
+    Ok(())
+}
+
+/// Move lamports out of a wallet that signed.
+#[inline(always)]
+pub fn transfer_lamports(from: &Account, to: &Account, lamports: u64) {
+    let mut data = [0u8; 12];
+    data[0] = SYSTEM_TRANSFER;
+    data[4..].copy_from_slice(&lamports.to_le_bytes());
+    sys::invoke(&Key::ZERO, [(from, true, true), (to, true, false)], &data, &[]);
+}
+
+/// Create `account` at the address of `seeds` (bump last) for `owner`.
+///
+/// The System program refuses any other address than the one of these seeds. An address that holds
+/// lamports cannot be "created"; it is topped up, allocated and assigned instead, so that nobody can
+/// block it with dust.
+#[inline(never)]
+pub fn create(request: &Request) -> Outcome {
+    let Request { payer, account, space, owner, seeds } = *request;
+    need!(is_vacant(account), AlreadyExists);
+    let signer = [Signer::new(seeds)];
+    let rent = rent_lamports(space);
+    let held = account.lamports.get();
+    if held == 0 {
+        let mut data = [0u8; 52];
+        data[0] = SYSTEM_CREATE;
+        data[4..12].copy_from_slice(&rent.to_le_bytes());
+        data[12..20].copy_from_slice(&space.to_le_bytes());
+        data[20..].copy_from_slice(owner.bytes());
+        sys::invoke(&Key::ZERO, [(payer, true, true), (account, true, true)], &data, &signer);
+        return Ok(());
+    }
+    if held < rent {
+        transfer_lamports(payer, account, rent - held);
+    }
+    let mut data = [0u8; 12];
+    data[0] = SYSTEM_ALLOCATE;
+    data[4..].copy_from_slice(&space.to_le_bytes());
+    sys::invoke(&Key::ZERO, [(account, true, true)], &data, &signer);
+    let mut data = [0u8; 36];
+    data[0] = SYSTEM_ASSIGN;
+    data[4..].copy_from_slice(owner.bytes());
+    sys::invoke(&Key::ZERO, [(account, true, true)], &data, &signer);
+    Ok(())
+}
+
+/// What [`create`] is asked for.
+pub struct Request<'a> {
+    pub payer: &'a Account,
+    pub account: &'a Account,
+    pub space: u64,
+    pub owner: &'a Key,
+    pub seeds: &'a [Seed],
+}
+
+/// Refuse unless `account` is at the canonical address of `seeds`; its bump.
+#[inline(always)]
+pub fn canonical_bump(program: &Key, account: &Account, seeds: &[Seed]) -> Outcome<u8> {
+    let (key, bump) = sys::find_address(program, seeds);
+    need!(key == account.key, WrongAddress);
+    Ok(bump)
+}
+
+/// Write the first bytes of a new account.
+///
+/// # Safety
+/// `account` must belong to the program and have at least 8 bytes.
+#[inline(always)]
+pub unsafe fn write_head(account: &Account, tag: u8, bump: u8, fourth: u8) {
+    unsafe { *(account.data() as *mut u32) = u32::from_le_bytes([tag, VERSION, bump, fourth]) };
+}

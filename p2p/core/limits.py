@@ -14,6 +14,8 @@ STREAMS_IN_FLIGHT_MAX = 64  # streaming replies per channel and direction
 SEND_QUEUE_MAX_FRAMES = 512
 CALL_TIMEOUT_S = 30.0
 DIAL_TIMEOUT_S = 15.0
+DIAL_STAGGER_S = 0.5  # between the addresses of one peer
+ADDRESSES_REMEMBERED_MAX_PEERS = 4096
 HANDSHAKE_TIMEOUT_S = 10.0
 IDLE_PING_S = 20.0
 PING_TIMEOUT_S = 20.0
@@ -81,6 +83,24 @@ JOB_NAME_MAX_CHARS = 64
 REASON_MAX_CHARS = 500
 JOBS_LISTED_MAX = 500
 EVENTS_PER_REPLY_MAX = 500
+
+# -- a job's container
+JOB_PIDS_MAX = 1024
+JOB_OPEN_FILES_MAX = 4096
+JOB_TMP_BYTES = 256 * MIB  # /tmp, in memory, counted as the job's
+JOB_TMP_INODES_MAX = 50_000
+JOB_SHM_BYTES = 512 * MIB  # /dev/shm, which PyTorch's data loaders use
+JOB_LOG_FILE_BYTES = 64 * MIB  # Docker rotates at this size; LOG_TOTAL_MAX_BYTES in all
+DEPENDENCIES_MAX_BYTES = 8 * GIB
+REQUIREMENTS_INSTALL_MAX_S = 1800
+OUTPUT_SLACK_BYTES = 8 * MIB  # a job's file system has this and 2 % above its output limit
+OUTPUT_FULL_GRACE_S = 10.0  # how long a full file system may stay full before the job is stopped
+DOCKER_CALL_TIMEOUT_S = 60.0
+DOCKER_IDLE_READ_S = 30.0  # a log or wait request that says nothing is renewed after this
+MOUNT_TIMEOUT_S = 60.0
+FIREWALL_TIMEOUT_S = 15.0
+WATCH_PERIOD_S = 0.5
+DISK_FREE_MIN_BYTES = 2 * GIB
 
 # -- nodes
 GPUS_PER_NODE_MAX = 16

@@ -203,7 +203,7 @@ def _translate(path: Path, error: sqlite3.Error) -> EnvironmentFailure:
         return EnvironmentFailure(
             "journal_damaged",
             f"The journal {path} is damaged ({error}).",
-            "Jobs and money are safe with the coordinator and on the chain; only this record is not readable.",
+            "Jobs and money are safe with the coordinator and on the chain; only this record is unreadable.",
             "Restore the file from a backup, or move it away to begin a new one.",
             retryable=False,
         )

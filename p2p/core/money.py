@@ -19,7 +19,7 @@ SECONDS_PER_HOUR = 3600
 BPS = 10_000
 """Basis points in a whole."""
 
-_AMOUNT = re.compile(r"\d{1,18}(\.\d{1,18})?\Z")
+_AMOUNT = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 
 
 class Asset(Enum):

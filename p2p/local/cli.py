@@ -94,7 +94,7 @@ def lone_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return group
 
 
-def main(group: click.Group, name: str) -> None:
+def main(group: click.Command, name: str) -> None:
     """Run a CLI: click's usage errors end with 2, ours with their own code.
 
     No traceback is shown unless ``--debug`` is among the arguments.

@@ -1,0 +1,43 @@
+"""The life of a job."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p.core.errors import Refused
+from p2p.core.states import TRANSITIONS, FailureCode, JobState, check_transition
+
+
+def test_every_state_is_in_the_table_and_reachable() -> None:
+    assert set(TRANSITIONS) == set(JobState)
+    reached = {JobState.QUEUED}
+    while new := {s for state in reached for s in TRANSITIONS[state]} - reached:
+        reached |= new
+    assert reached == set(JobState)
+
+
+def test_every_job_can_end_with_its_money_moved() -> None:
+    ends = {JobState.SETTLED, JobState.REFUNDED}
+    assert {state for state in JobState if state.is_final} == ends
+    can_end = set(ends)
+    while new := {s for s in JobState if TRANSITIONS[s] & can_end} - can_end:
+        can_end |= new
+    assert can_end == set(JobState)
+
+
+def test_failed_work_is_never_paid_and_paid_work_never_refunded() -> None:
+    assert TRANSITIONS[JobState.FAILED] == {JobState.REFUNDED}
+    with pytest.raises(Refused, match="settled cannot become refunded"):
+        check_transition(JobState.SETTLED, JobState.REFUNDED)
+    check_transition(JobState.RUNNING, JobState.DELIVERING)
+
+
+def test_leased_and_over_exclude_each_other() -> None:
+    assert not [state for state in JobState if state.is_leased and state.is_over]
+    assert all(JobState.QUEUED in TRANSITIONS[state] for state in JobState if state.is_leased)
+
+
+def test_every_failure_has_words_of_its_own() -> None:
+    assert len({code.words for code in FailureCode}) == len(FailureCode)
+    assert not FailureCode.NODE_LOST.is_buyers
+    assert FailureCode.OUT_OF_MEMORY.is_buyers

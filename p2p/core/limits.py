@@ -24,6 +24,7 @@ CONNECTIONS_PER_PEER_MAX = 4
 GOSSIP_MESSAGE_MAX_BYTES = 64 * KIB
 GOSSIP_MESSAGES_PER_PEER_PER_S = 5.0
 GOSSIP_BURST_PER_PEER_MESSAGES = 20
+GOSSIP_FORWARDED_PER_PEER_PER_S = 200.0  # of all signers, by one neighbour
 GOSSIP_REPLAY_WINDOW_S = 120.0
 GOSSIP_QUEUE_MAX_MESSAGES = 256  # per subscriber; the oldest is dropped
 GOSSIP_PEERS_TRACKED_MAX = 10_000
@@ -125,3 +126,43 @@ AGENT_START_TIMEOUT_S = 30.0
 
 # -- an agent's own machine
 JOURNAL_BUSY_TIMEOUT_S = 10.0
+
+# -- the node agent
+JOB_CPUS_MAX = 1024
+JOB_MEMORY_MIN_BYTES = 256 * MIB
+JOB_MEMORY_MAX_BYTES = 64 * 1024 * GIB
+URL_DATA_MAX_BYTES = 50 * GIB
+URL_FETCH_MAX_S = 2 * 3600.0
+URL_CONNECT_TIMEOUT_S = 15.0
+URL_READ_TIMEOUT_S = 60.0
+URL_REDIRECTS_MAX = 5
+DISK_RESERVE_BYTES = 2 * GIB  # never used up by jobs
+CHUNK_CACHE_MAX_BYTES = 20 * GIB  # inputs kept for the next job with the same data
+LOG_COMMIT_INTERVAL_S = 0.1  # how long a log line may wait before it is certain and may be sent
+LOG_COMMIT_BYTES = 1 * MIB
+LOGS_KEPT_MAX_BYTES = 5 * GIB  # of finished jobs
+LOGS_KEPT_S = 7 * 24 * 3600.0
+OUTPUTS_KEPT_S = 48 * 3600.0  # a buyer who does not fetch them within that time has to run again
+JOB_ROWS_KEPT_MAX = 1000
+ADVERT_INTERVAL_S = 60.0
+RECONNECT_FIRST_S = 0.5
+RECONNECT_MAX_S = 10.0  # well under LEASE_S
+ENGINE_RETRY_MAX_S = 10.0
+REGISTRATION_TIMEOUT_S = 30.0
+LEAVE_TIMEOUT_S = 3.0
+
+# -- chain
+RPC_URLS_MAX = 8
+RPC_TIMEOUT_S = 15.0
+RPC_REPLY_MAX_BYTES = 16 * MIB
+CONFIRM_TIMEOUT_S = 90.0  # longer than a blockhash lives
+CONFIRM_POLL_S = 0.25
+RESEND_S = 2.0
+COMPUTE_UNITS_MAX = 60_000  # asked for each of our transactions; several times what any needs
+PRIORITY_FEE_MAX_MICROLAMPORTS = 1_000_000  # per compute unit
+TRANSACTION_MAX_BYTES = 1232  # of the cluster: one IPv6 packet
+HISTORY_ENTRIES_MAX = 1000
+SESSION_MAX_S = 90 * 24 * 3600  # of the escrow program
+LOCALNET_REQUEST_MAX_BYTES = 256 * KIB
+LOCALNET_IO_TIMEOUT_S = 30.0
+LOCALNET_AIRDROP_MAX_LAMPORTS = 10_000 * 10**9

@@ -1,0 +1,186 @@
+"""What the seller decided: price, GPUs, how much of the machine. Kept in ``<home>/node/settings.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from p2p.core.errors import EnvironmentFailure, UserError
+from p2p.core.limits import (
+    ADDRESSES_PER_PEER_MAX,
+    GIB,
+    GPUS_PER_NODE_MAX,
+    JOB_CPUS_MAX,
+    JOB_MEMORY_MAX_BYTES,
+    JOB_MEMORY_MIN_BYTES,
+    KIB,
+)
+from p2p.core.money import parse_usd
+
+SETTINGS_FILE = "settings.json"
+_SETTINGS_MAX_BYTES = 64 * KIB
+_TEXT_MAX_CHARS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """The seller's settings; zero or empty means "let the node decide" where a comment says so."""
+
+    available: bool = True
+    min_price_usd_micros_per_hour: int = 0
+    gpus: tuple[str, ...] = ()  # NVML uuids on offer; empty: all
+    cpus: float = 0.0  # for each job; 0: the machine's cores divided by its slots
+    memory_bytes: int = 0  # for each job; 0: three quarters of the machine's memory divided by its slots
+    network: bool = True  # whether jobs that want the internet are taken
+    image: str = ""  # empty: the newest cyxwiz/job image
+    wallet_keypair: str = ""  # a Solana CLI keypair file; empty: the node's own, made at first start
+    listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/0",)
+    private_data_urls: bool = (
+        False  # whether data may be fetched from private addresses; for one.s own network
+    )
+
+
+def settings_path(node_folder: Path) -> Path:
+    """Where the settings of the node in ``node_folder`` lie."""
+    return node_folder / SETTINGS_FILE
+
+
+def load_settings(path: Path) -> NodeSettings:
+    """Read the settings; the defaults when there are none yet.
+
+    :raises UserError: ``bad_settings``: the file is not what :func:`save_settings` writes.
+    :raises EnvironmentFailure: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_SETTINGS_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return NodeSettings()
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        values = json.loads(raw) if len(raw) <= _SETTINGS_MAX_BYTES else None
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise _bad(f"{path} is not a settings file")
+    return change_settings(NodeSettings(), values)
+
+
+def save_settings(path: Path, settings: NodeSettings) -> None:
+    """Write the settings so that the file is the old one or the new one, never half of it.
+
+    :raises EnvironmentFailure: the disk or its permissions don't allow it.
+    """
+    text = json.dumps(asdict(settings), indent=2) + "\n"
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _unusable(path, error) from error
+
+
+def change_settings(settings: NodeSettings, values: Mapping[str, Any]) -> NodeSettings:
+    """``settings`` with ``values`` (as in the JSON file) checked and put in.
+
+    :raises UserError: ``bad_settings``: an unknown name or an impossible value; names it.
+    """
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        check = _CHECKS.get(name)
+        if check is None:
+            raise _bad(f"there is no setting {str(name)[:40]!r}")
+        checked[name] = check(name, value)
+    return replace(settings, **checked)
+
+
+def price_from_text(text: str) -> int:
+    """Dollars per hour as typed, in USD micros.
+
+    :raises UserError: ``bad_price``.
+    """
+    return parse_usd(text)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _bad(f"{name} must be true or false")
+    return value
+
+
+def _price(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**12:
+        raise _bad(f"{name} must be a whole number of USD micros per hour")
+    return value
+
+
+def _cpus(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= JOB_CPUS_MAX:
+        raise _bad(f"{name} must be a number from 0 to {JOB_CPUS_MAX}")
+    return float(value)
+
+
+def _memory(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _bad(f"{name} must be a whole number of bytes")
+    if value and not JOB_MEMORY_MIN_BYTES <= value <= JOB_MEMORY_MAX_BYTES:
+        raise _bad(f"{name} must be 0 (the node decides) or at least {JOB_MEMORY_MIN_BYTES / GIB:g} GiB")
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _TEXT_MAX_CHARS or not (value == "" or value.isprintable()):
+        raise _bad(f"{name} must be a short plain text")
+    return value
+
+
+def _texts(maximum: int) -> Callable[[str, Any], tuple[str, ...]]:
+    def check(name: str, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, (list, tuple)) or len(value) > maximum:
+            raise _bad(f"{name} must be a list of at most {maximum}")
+        return tuple(_text(name, item) for item in value)
+
+    return check
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "available": _flag,
+    "min_price_usd_micros_per_hour": _price,
+    "gpus": _texts(GPUS_PER_NODE_MAX),
+    "cpus": _cpus,
+    "memory_bytes": _memory,
+    "network": _flag,
+    "image": _text,
+    "wallet_keypair": _text,
+    "listen": _texts(ADDRESSES_PER_PEER_MAX),
+    "private_data_urls": _flag,
+}
+
+
+def _bad(problem: str) -> UserError:
+    return UserError(
+        "bad_settings",
+        f"The node's settings are wrong: {problem}.",
+        "Nothing was changed.",
+        "`cyxwiz-node set --help` says what can be set.",
+    )
+
+
+def _unusable(path: Path, error: OSError) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        "settings_unusable",
+        f"The settings {path} cannot be used: {error.strerror or error}.",
+        "Nothing was changed.",
+        "Check the folder's owner and permissions, and that the disk is not full.",
+        retryable=False,
+    )

@@ -20,7 +20,7 @@ import aiosqlite
 import trio
 import trio_asyncio  # type: ignore[import-untyped]
 
-from p2p.core.errors import EnvironmentFailure
+from p2p.core.errors import Bug, EnvironmentFailure
 from p2p.core.limits import JOURNAL_BUSY_TIMEOUT_S
 from p2p.store.migrations import Migration
 
@@ -76,6 +76,7 @@ class Journal:
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True):
             return await self._run(partial(_in_transaction, "BEGIN IMMEDIATE", function))
+        raise Bug("a shielded write was cancelled")
 
     async def _prepare(self, steps: Sequence[Migration]) -> None:
         await self._run(_configure)

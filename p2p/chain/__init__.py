@@ -27,20 +27,21 @@ Transactions (:mod:`p2p.chain.transaction`)::
     class OutcomeKind(Enum): PENDING CONFIRMED FAILED EXPIRED
     @dataclass(frozen=True) class Outcome: kind: OutcomeKind; code: int | None; error: str
         # of FAILED: the program's number and its word, such as (6017, "already_final")
-    SendFailed(EnvironmentFailure), and UserError/Refused from p2p.chain.errors
+    ProgramRefused(Refused) (p2p.chain.errors): .number: int | None, .code such as "escrow_already_final"
 
 Accounts (:mod:`p2p.chain.accounts`), frozen dataclasses: ``OnChainConfig``, ``OnChainAsset``,
 ``OnChainSession``, ``OnChainJob`` with ``JobStatus`` (OPEN ASSIGNED CLAIMED DISPUTED | SETTLED FINALIZED
 RESOLVED REFUNDED CANCELLED RECLAIMED; ``.final``).
 
-Settlement signed by two (:mod:`p2p.chain.settlement`), no network needed to check and sign::
+Settlement signed by two (:mod:`p2p.chain.settlement`, :mod:`p2p.chain.transaction`), no network needed::
 
     @dataclass(frozen=True) class SettleTerms:
-        coordinator: Wallet; owner: Wallet; job_id: JobId; asset: Asset; node: Wallet; fee_owner: Wallet
-        used_units: int; result_hash: bytes; actor: Wallet          # actor: owner or session key, who co-signs
-    check_settle_message(message: bytes, expected: SettleTerms, config: ChainConfig) -> None   # Refused("settle_differs")
+        coordinator, actor, owner: Wallet; job_id: JobId; asset: Asset; node, fee_owner: Wallet
+        used_units: int; result_hash: bytes         # actor: the owner or session key that co-signs
+    check_settle_message(message: bytes, expected: SettleTerms, config: ChainConfig) -> None
+                                                    # Refused("settle_differs" | "bad_message")
     sign_message(message: bytes, signer: Signer) -> bytes
-    assemble(message: bytes, signatures: Mapping[Wallet, bytes], last_valid_height: int) -> SignedTransaction
+    assemble(message, signatures: Mapping[Wallet, bytes], last_valid_height) -> SignedTransaction
 
 The client (:mod:`p2p.chain.escrow`)::
 
@@ -56,7 +57,7 @@ The client (:mod:`p2p.chain.escrow`)::
         await chain.history(wallet, limit=...) -> list[HistoryEntry]        # newest first
         # the life of a transaction: persist what prepare gives before broadcasting it
         await chain.prepare(instructions, payer: Signer, signers=()) -> SignedTransaction
-        await chain.broadcast(transaction.raw) -> str (signature)       # raises ProgramRefused or EnvironmentFailure
+        await chain.broadcast(raw) -> str (signature)   # ProgramRefused | EnvironmentFailure
         await chain.outcome(signature, last_valid_height) -> Outcome
         await chain.send_and_confirm(transaction, timeout_s=...) -> str # re-sends the same bytes; raises
         # people, at once (prepare + send_and_confirm); each returns the signature
@@ -69,14 +70,16 @@ The client (:mod:`p2p.chain.escrow`)::
         # coordinator
         await chain.prepare_assign(coordinator: Signer, owner, job_id, node)
         await chain.prepare_refund(coordinator_or_node: Signer, owner, job_id)
-        await chain.build_settle(terms: SettleTerms) -> SettleMessage(message: bytes, last_valid_height: int)
+        await chain.settle_terms(owner, job_id, actor: Wallet, used_units, result_hash) -> SettleTerms
+        await chain.build_settle(terms) -> SettleMessage(message: bytes, last_valid_height: int)
 
 ``run_seconds``: from the first Assign on, how long the job may take in all (staging, attempts, delivery)
 before the buyer may reclaim; at most ``config().longest_job_s``. While nobody is assigned, the buyer may
 cancel at any time.
 
-Localnet (:mod:`p2p.chain.localnet`): ``run_localnet(folder: Path, port: int) -> None`` blocks; prints its URL
-once when ready. ``await bootstrap(rpc_url: str, folder: Path) -> ChainConfig`` (:mod:`p2p.chain.deploy`) deploys
-and configures; it keeps ``admin.json coordinator.json arbiter.json fee-owner.json program.json`` in the folder.
-``await faucet(rpc_url, wallet, asset, units)`` (:mod:`p2p.chain.faucet`) gives test money.
+Localnet (:mod:`p2p.chain.localnet`): ``run_localnet(folder: Path, port: int) -> None`` blocks; it prints
+its URL once when ready. ``await bootstrap(rpc_url: str, folder: Path) -> ChainConfig``
+(:mod:`p2p.chain.deploy`) deploys and configures; it keeps ``admin.json``, ``coordinator.json``,
+``arbiter.json``, ``fee-owner.json`` and ``program.json`` in the folder. ``await faucet(rpc_url, wallet,
+asset, units)`` (:mod:`p2p.chain.faucet`) gives test money.
 """

@@ -48,6 +48,16 @@ BULK_CONNECT_TIMEOUT_S = 5.0
 BULK_TICKET_LIFETIME_S = 60.0
 BULK_CONNECTIONS_MAX = 32
 CHUNK_RETRIES_MAX = 8
+BULK_WANTS_OUTSTANDING_MAX = 64
+BULK_AHEAD_CHUNKS = 4  # asked for ahead on a direct connection
+BULK_AHEAD_RELAYED_CHUNKS = 2  # on a libp2p stream: what has arrived is held in memory
+BULK_TICKETS_PER_PEER_MAX = 64
+BULK_HANDSHAKES_MAX = 8  # at once
+BULK_RETRY_FIRST_S = 0.1  # doubled each time
+BULK_RETRY_MAX_S = 5.0
+GRANT_MAX_BYTES = 4 * KIB
+CERTIFICATE_MAX_BYTES = 2 * KIB
+CERTIFICATES_TRUSTED_MAX = 1000
 
 # -- logs
 LOG_LINE_MAX_BYTES = 64 * KIB
@@ -167,3 +177,5 @@ LOCALNET_REQUEST_MAX_BYTES = 256 * KIB
 LOCALNET_IO_TIMEOUT_S = 30.0
 LOCALNET_AIRDROP_MAX_LAMPORTS = 10_000 * 10**9
 HASHED_FILES_MAX = 200_000  # remembered so that the next job with the same data starts at once
+HASHED_FILE_SETTLED_S = 0.1  # a file written to more recently is hashed again next time
+EXCLUDES_MAX = 100

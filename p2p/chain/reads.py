@@ -1,0 +1,149 @@
+"""What the chain says now."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from p2p.chain import accounts
+from p2p.chain.accounts import OnChainAsset, OnChainConfig, OnChainJob, OnChainSession
+from p2p.chain.addresses import TOKEN_PROGRAM, Addresses
+from p2p.chain.config import ChainConfig
+from p2p.chain.errors import chain_unexpected
+from p2p.chain.instructions import Builder
+from p2p.chain.keys import to_pubkey, to_wallet
+from p2p.chain.rpc import Rpc, RpcError, account_of, number_of, value_of
+from p2p.core.clock import Clock
+from p2p.core.errors import EnvironmentFailure, Refused
+from p2p.core.ids import JobId, Wallet
+from p2p.core.money import Asset
+
+
+class ChainReads:
+    """Reads of one deployment. Each may raise EnvironmentFailure: the chain cannot be reached."""
+
+    def __init__(self, config: ChainConfig, clock: Clock) -> None:
+        self.chain = config
+        self.addresses = Addresses.of(config)
+        self.build = Builder(self.addresses)
+        self._clock = clock
+        self._rpc = Rpc(config.rpc_urls)
+
+    async def __aenter__(self) -> Self:
+        await self._rpc.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._rpc.__aexit__(kind, error, trace)
+
+    async def ask(self, method: str, *params: object) -> object:
+        """A question that has no business to be refused."""
+        try:
+            return await self._rpc.call(method, *params)
+        except RpcError as error:
+            raise chain_unexpected(f"{method}: {error}") from None
+
+    def _options(self) -> dict[str, object]:
+        return {"encoding": "base64", "commitment": self.chain.commitment}
+
+    async def program_account(self, address: object) -> bytes | None:
+        """The data of one of the program's accounts; nothing if there is none."""
+        found = account_of(value_of(await self.ask("getAccountInfo", str(address), self._options())))
+        if found is None or found[1] != self.chain.program_id:
+            return None
+        return found[0]
+
+    async def config(self) -> OnChainConfig:
+        """Who runs the program, and its bounds.
+
+        :raises EnvironmentFailure: (also) the program is not deployed or not configured there.
+        """
+        data = await self.program_account(self.addresses.config)
+        if data is None:
+            raise _not_set_up(f"no configured escrow program {self.chain.program_id}", self.chain.cluster)
+        return accounts.decode_config(data)
+
+    async def asset(self, asset: Asset) -> OnChainAsset:
+        """What is owed in an asset, and whether it is taken."""
+        data = await self.program_account(self.addresses.asset(asset))
+        if data is None:
+            raise _not_set_up(f"no escrow for {asset.symbol}", self.chain.cluster)
+        return accounts.decode_asset(data)
+
+    async def vault(self, asset: Asset) -> int:
+        """Units that lie in the vault; never less than ``asset(...).owed_units``."""
+        address = self.addresses.vault(asset)
+        if asset is Asset.SOL:
+            held = await self._lamports(to_wallet(address))
+            return max(0, held - accounts.rent_lamports(accounts.ASSET_BYTES))
+        return await self._token_units(to_wallet(address))
+
+    async def balance(self, wallet: Wallet, asset: Asset) -> int:
+        """Units that ``wallet`` can spend or withdraw from the escrow."""
+        data = await self.program_account(self.addresses.balance(wallet, asset))
+        return 0 if data is None else accounts.decode_balance(data).available_units
+
+    async def wallet_balance(self, wallet: Wallet, asset: Asset) -> int:
+        """Units outside the escrow: the wallet's SOL, or its own USDC account."""
+        if asset is Asset.SOL:
+            return await self._lamports(wallet)
+        return await self._token_units(to_wallet(self.addresses.token_account(wallet)))
+
+    async def _lamports(self, wallet: Wallet) -> int:
+        reply = await self.ask("getBalance", str(to_pubkey(wallet)), {"commitment": self.chain.commitment})
+        return number_of(value_of(reply))
+
+    async def _token_units(self, address: Wallet) -> int:
+        found = account_of(value_of(await self.ask("getAccountInfo", address, self._options())))
+        if found is None or found[1] != str(TOKEN_PROGRAM):
+            return 0
+        return accounts.token_amount(found[0])
+
+    async def session(self, owner: Wallet, key: Wallet) -> OnChainSession | None:
+        """What ``key`` may still do for ``owner``; nothing if it was never authorised, or was revoked."""
+        data = await self.program_account(self.addresses.session(owner, key))
+        return None if data is None else accounts.decode_session(data)
+
+    async def job(self, owner: Wallet, job_id: JobId) -> OnChainJob | None:
+        """A job's money; nothing if it was never opened.
+
+        :raises Refused: it has ended and its account was closed.
+        """
+        data = await self.program_account(self.addresses.job(owner, job_id))
+        if data is None:
+            return None
+        if accounts.is_closed_job(data):
+            raise Refused("job_closed", f"The escrow of job {job_id} has ended and was closed.")
+        return accounts.decode_job(data)
+
+    async def existing_job(self, owner: Wallet, job_id: JobId) -> OnChainJob:
+        """:raises Refused: there is no such job."""
+        job = await self.job(owner, job_id)
+        if job is None:
+            raise Refused(
+                "no_such_escrow", f"No escrow was opened for job {job_id}.", "No money is locked in it."
+            )
+        return job
+
+    def asset_of(self, job: OnChainJob) -> Asset:
+        """The asset that a job is paid in."""
+        asset = self.addresses.asset_of(to_pubkey(job.mint))
+        if asset is None:
+            raise chain_unexpected(f"job {job.job_id} is in an unknown token {job.mint}")
+        return asset
+
+    async def slot(self) -> int:
+        """The present slot at the configured commitment."""
+        return number_of(await self.ask("getSlot", {"commitment": self.chain.commitment}))
+
+
+def _not_set_up(what: str, cluster: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        "chain_not_set_up",
+        f"There is {what} on {cluster}.",
+        "No money can be moved.",
+        "Check cluster, program_id and rpc_url in [chain].",
+        retryable=False,
+    )

@@ -29,9 +29,10 @@ test: ## every test but the long ones and those that need a GPU (PYTEST_ARGS= fo
 	@scripts/setup system dev docker image
 	@scripts/with-docker $(PYTHON_VENV) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS)
 
-test-long: ## the long tests: many crashes, many peers, long fuzzing
+test-long: export HYPOTHESIS_PROFILE = long
+test-long: ## the long tests too, and fifty times as many examples for every rule
 	@scripts/setup system dev docker image
-	@scripts/with-docker $(PYTHON_VENV) -m pytest -m 'long and not gpu' $(PYTEST_ARGS)
+	@scripts/with-docker $(PYTHON_VENV) -m pytest -m 'not gpu' $(PYTEST_ARGS)
 
 test-gpu: ## the tests that need an NVIDIA GPU
 	@scripts/setup system dev docker image

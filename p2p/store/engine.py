@@ -14,6 +14,7 @@ from typing import Any
 
 from p2p.core.clock import SYSTEM_CLOCK, Clock
 from p2p.core.errors import Bug
+from p2p.core.ids import HASH_BYTES
 from p2p.core.limits import HASHED_FILES_MAX
 from p2p.store.journal import Journal
 from p2p.store.stages import Stage, check_stage
@@ -217,14 +218,16 @@ class EngineTables:
 
     # -- hashes of files
 
-    async def hashes(self, source: bytes, identity: str) -> tuple[bytes, ...] | None:
-        """The chunk hashes of a file that is still what it was."""
+    async def hashes(self, wanted: Iterable[tuple[bytes, str]]) -> dict[bytes, tuple[bytes, ...]]:
+        """The chunk hashes of those ``(source, identity)`` that are still what they were."""
         sql = "SELECT chunks FROM hashed_files WHERE source = ? AND identity = ?"
-        row = await self._journal.read(lambda c: c.execute(sql, (source, identity)).fetchone())
-        if row is None:
-            return None
-        chunks: bytes = row["chunks"]
-        return tuple(chunks[at : at + 32] for at in range(0, len(chunks), 32))
+        pairs = list(wanted)
+
+        def read(connection: sqlite3.Connection) -> dict[bytes, tuple[bytes, ...]]:
+            rows = ((source, connection.execute(sql, (source, mark)).fetchone()) for source, mark in pairs)
+            return {source: _split(row["chunks"]) for source, row in rows if row is not None}
+
+        return await self._journal.read(read)
 
     async def keep_hashes(self, found: Iterable[tuple[bytes, str, Sequence[bytes]]]) -> None:
         """Remember ``(source, identity, chunk hashes)``; the longest unused are forgotten."""
@@ -261,6 +264,10 @@ class EngineTables:
             return tuple(_row(row) for row in connection.execute(sql, values).fetchall())
 
         return await self._journal.read(read)
+
+
+def _split(chunks: bytes) -> tuple[bytes, ...]:
+    return tuple(chunks[at : at + HASH_BYTES] for at in range(0, len(chunks), HASH_BYTES))
 
 
 def _fetch(connection: sqlite3.Connection, job_id: str) -> JobRow:

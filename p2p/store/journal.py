@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 import aiosqlite
 import trio
-import trio_asyncio  # type: ignore[import-untyped]
+import trio_asyncio
 
 from p2p.core.errors import Bug, EnvironmentFailure
 from p2p.core.limits import JOURNAL_BUSY_TIMEOUT_S

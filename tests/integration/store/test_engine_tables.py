@@ -118,13 +118,12 @@ async def test_hashes_are_only_for_the_same_file_and_the_oldest_go(
     monkeypatch.setattr("p2p.store.engine.HASHED_FILES_MAX", 2)
     chunks = (b"a" * 32, b"b" * 32)
     await tables.keep_hashes([(b"/a", "1", chunks)])
-    assert await tables.hashes(b"/a", "1") == chunks
-    assert await tables.hashes(b"/a", "2") is None
+    assert await tables.hashes([(b"/a", "1"), (b"/none", "1")]) == {b"/a": chunks}
+    assert await tables.hashes([(b"/a", "2")]) == {}
     assert isinstance(tables._clock, StepClock)
     tables._clock.now += 1
     await tables.keep_hashes([(b"/b", "1", ()), (b"/c", "1", chunks)])
-    assert await tables.hashes(b"/a", "1") is None
-    assert await tables.hashes(b"/b", "1") == ()
+    assert await tables.hashes([(b"/a", "1"), (b"/b", "1")]) == {b"/b": ()}
 
 
 async def test_settings(tables: EngineTables) -> None:

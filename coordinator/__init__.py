@@ -1,0 +1,1 @@
+"""The coordinator: registry, queue and escrow ledger, and nothing that carries data."""

@@ -1,0 +1,74 @@
+-- name: insert
+INSERT INTO outbox (job_id, kind, state, epoch, node_wallet, used_units, result_hash, actor, message,
+    last_valid_height, next_try_at_s, created_at_s, updated_at_s)
+VALUES (%(job_id)s, %(kind)s, %(state)s, %(epoch)s, %(node_wallet)s, %(used_units)s, %(result_hash)s, %(actor)s,
+    %(message)s, %(last_valid_height)s, %(now_s)s, %(now_s)s, %(now_s)s)
+RETURNING *;
+
+-- name: due
+-- The first unfinished action of each job that is due. Workers of several coordinators skip each other's rows
+-- by the advisory lock that they hold while they work on one.
+SELECT o.* FROM outbox o
+WHERE o.state IN ('prepared', 'sent') AND o.next_try_at_s <= %(now_s)s
+    AND NOT EXISTS (SELECT FROM outbox e WHERE e.job_id = o.job_id AND e.action_id < o.action_id
+        AND e.state IN ('prepared', 'sent'))
+ORDER BY o.next_try_at_s, o.action_id LIMIT %(limit)s;
+
+-- name: next_due
+SELECT min(next_try_at_s) AS at_s FROM outbox WHERE state IN ('prepared', 'sent');
+
+-- name: by_id
+SELECT * FROM outbox WHERE action_id = %(action_id)s;
+
+-- name: lock
+SELECT * FROM outbox WHERE action_id = %(action_id)s FOR UPDATE;
+
+-- name: take
+-- Put off the next try, so that for that long only this worker works on it.
+UPDATE outbox SET next_try_at_s = %(until_s)s, attempts = attempts + 1, updated_at_s = %(now_s)s
+WHERE action_id = %(action_id)s AND state IN ('prepared', 'sent') AND next_try_at_s <= %(now_s)s
+RETURNING *;
+
+-- name: of_job
+SELECT * FROM outbox WHERE job_id = %(job_id)s ORDER BY action_id;
+
+-- name: live
+SELECT * FROM outbox WHERE job_id = %(job_id)s AND kind = %(kind)s AND state IN ('waiting', 'prepared', 'sent')
+FOR UPDATE;
+
+-- name: supersede
+-- Only what was never signed can be called back.
+UPDATE outbox SET state = 'superseded', updated_at_s = %(now_s)s
+WHERE job_id = %(job_id)s AND kind = %(kind)s AND state IN ('waiting', 'prepared');
+
+-- name: offer
+UPDATE outbox SET message = %(message)s, last_valid_height = %(last_valid_height)s, actor = %(actor)s,
+    used_units = %(used_units)s, result_hash = %(result_hash)s, updated_at_s = %(now_s)s, last_error = ''
+WHERE action_id = %(action_id)s AND state = 'waiting' RETURNING *;
+
+-- name: signed
+UPDATE outbox SET state = 'sent', signed_bytes = %(signed_bytes)s, signature = %(signature)s,
+    last_valid_height = %(last_valid_height)s, next_try_at_s = %(now_s)s, updated_at_s = %(now_s)s
+WHERE action_id = %(action_id)s AND state IN ('waiting', 'prepared') RETURNING *;
+
+-- name: again
+-- Expired on chain, never landed: sign anew.
+UPDATE outbox SET state = CASE WHEN kind = 'settle' THEN 'waiting' ELSE 'prepared' END, signed_bytes = NULL,
+    signature = '', last_valid_height = NULL, message = NULL, next_try_at_s = %(now_s)s, updated_at_s = %(now_s)s,
+    last_error = %(error)s
+WHERE action_id = %(action_id)s AND state = 'sent' AND signature = %(signature)s;
+
+-- name: done
+UPDATE outbox SET state = 'confirmed', updated_at_s = %(now_s)s, last_error = ''
+WHERE action_id = %(action_id)s AND state IN ('waiting', 'prepared', 'sent') RETURNING *;
+
+-- name: give_up
+UPDATE outbox SET state = 'failed', updated_at_s = %(now_s)s, last_error = %(error)s
+WHERE action_id = %(action_id)s AND state IN ('waiting', 'prepared', 'sent');
+
+-- name: postpone
+UPDATE outbox SET next_try_at_s = %(until_s)s, last_error = %(error)s, updated_at_s = %(now_s)s
+WHERE action_id = %(action_id)s AND state IN ('prepared', 'sent');
+
+-- name: counts
+SELECT kind, state, count(*) AS actions FROM outbox GROUP BY kind, state ORDER BY kind, state;

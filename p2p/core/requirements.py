@@ -1,7 +1,8 @@
-"""``requirements.txt`` as a job may have it: names and versions, nothing that names a place.
+"""``requirements.txt``, as far as a marketplace lets it say anything.
 
-Engine and node apply the same rules: the engine to tell the buyer early, the node because it trusts
-nobody. What is left is resolved and locked by hash on the node.
+Only package names with extras, version ranges, markers and hashes. Everything by which the file could reach
+elsewhere is refused before any installer sees it: options (``-r``, ``-e``, ``--index-url``, ``--find-links``…),
+direct references (``name @ URL``), paths and archives, continuation lines and environment variables.
 """
 
 from __future__ import annotations
@@ -11,51 +12,65 @@ import re
 from p2p.core.errors import UserError
 from p2p.core.limits import REQUIREMENTS_LINES_MAX, REQUIREMENTS_MAX_BYTES
 
-_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?"
-_EXTRAS = rf"(?:[ \t]*\[[ \t]*{_NAME}(?:[ \t]*,[ \t]*{_NAME}){{0,15}}[ \t]*\])?"
-_CLAUSE = r"(?:===|~=|==|!=|<=|>=|<|>)[ \t]*[A-Za-z0-9][A-Za-z0-9.*+!_-]{0,63}"
-_VERSIONS = rf"(?:[ \t]*\(?[ \t]*{_CLAUSE}(?:[ \t]*,[ \t]*{_CLAUSE}){{0,15}}[ \t]*\)?)?"
-_MARKER = r"(?:[ \t]*;[A-Za-z0-9_.<>=!~'\" ()\-]{1,300})?"
-# PEP 508 without direct references.
-_REQUIREMENT = re.compile(rf"{_NAME}{_EXTRAS}{_VERSIONS}{_MARKER}[ \t]*\Z")
-_COMMENT = re.compile(r"(?:^|\s)#.*\Z")
+LINE_MAX_CHARS = 2000
+
+# The grammar of PEP 508 without direct references. No two neighbouring parts share a character, so that
+# matching is linear.
+_VERSION = r"(?:===?|~=|!=|<=?|>=?)\s{0,4}[A-Za-z0-9][A-Za-z0-9.!+*_-]{0,63}"
+_REQUIREMENT = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?"
+    r"\s{0,4}(?:\[\s{0,4}[A-Za-z0-9._,\s-]{0,200}\])?"
+    rf"\s{{0,4}}(?:{_VERSION}(?:\s{{0,4}},\s{{0,4}}{_VERSION}){{0,15}})?"
+    r"\s{0,4}(?:;[A-Za-z0-9_.\s\"'<>=!~()*+-]{1,400})?\Z"
+)
+_HASH = re.compile(r"\s--hash=sha256:[0-9a-fA-F]{64}(?=\s|\Z)")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
-def parse_requirements(raw: bytes) -> tuple[str, ...]:
-    """The requirements in ``raw``, one per element, without comments and blank lines.
+def check_requirements(text: str) -> list[str]:
+    """The requirement lines of ``text``, without comments and blanks.
 
-    :raises UserError: ``bad_requirements``, naming the line: too long, not UTF-8, an option such as
-        ``-e``, ``-r`` or ``--index-url``, a direct URL or path, or not a requirement.
+    :raises UserError: ``requirements_too_long``, or ``bad_requirement`` naming the line and the rule.
     """
-    if len(raw) > REQUIREMENTS_MAX_BYTES:
-        raise _bad(f"requirements.txt is larger than {REQUIREMENTS_MAX_BYTES} bytes.")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _bad(f"requirements.txt is not UTF-8 (byte {error.start}).") from None
-    lines = re.split(r"\r\n|\r|\n", text)
-    if len(lines) > REQUIREMENTS_LINES_MAX:
-        raise _bad(f"requirements.txt has more than {REQUIREMENTS_LINES_MAX} lines.")
-    found = []
-    for number, line in enumerate(lines, start=1):
-        requirement = _COMMENT.sub("", line).strip()
-        if requirement:
-            found.append(_check(requirement, number))
-    return tuple(found)
+    if len(text) > REQUIREMENTS_MAX_BYTES or len(text.encode("utf-8", "replace")) > REQUIREMENTS_MAX_BYTES:
+        raise UserError(
+            "requirements_too_long", f"requirements.txt is over {REQUIREMENTS_MAX_BYTES >> 10} KiB."
+        )
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    kept = []
+    for number, line in enumerate(lines, 1):
+        line = _COMMENT.sub("", line[: LINE_MAX_CHARS + 1]).strip()
+        if not line:
+            continue
+        if problem := _problem(line):
+            raise UserError(
+                "bad_requirement",
+                f"requirements.txt, line {number}: {line[:80]!r} {problem}.",
+                "The job was not started.",
+                "Only names, versions and markers are allowed, such as `einops>=0.8`.",
+            )
+        kept.append(line)
+    if len(kept) > REQUIREMENTS_LINES_MAX:
+        raise UserError(
+            "requirements_too_long",
+            f"requirements.txt has {len(kept)} lines; at most {REQUIREMENTS_LINES_MAX}.",
+        )
+    return kept
 
 
-def _check(line: str, number: int) -> str:
-    where = f"requirements.txt, line {number}: {line[:80]!r}"
-    if line.startswith("-"):
-        raise _bad(f"{where} is an option.", "Options such as -e, -r, --index-url or --hash are not taken.")
-    if "://" in line or "@" in line or re.match(r"[./~\\]|[A-Za-z]:\\", line):
-        raise _bad(f"{where} names a URL or a path.", "Name a package and a version, such as einops==0.8.0.")
-    if line.endswith("\\"):
-        raise _bad(f"{where} goes on in the next line.", "Write every requirement on one line.")
-    if "$" in line or not _REQUIREMENT.match(line):
-        raise _bad(f"{where} is not a requirement.", "Name a package and a version, such as einops==0.8.0.")
-    return line
-
-
-def _bad(what: str, hint: str = "") -> UserError:
-    return UserError("bad_requirements", what, "Nothing was sent and nothing was paid.", hint)
+def _problem(line: str) -> str | None:
+    """What is wrong with a line, in words that follow the line; None if nothing is."""
+    if len(line) > LINE_MAX_CHARS:
+        return "is too long"
+    bare = _HASH.sub("", line).strip()
+    if bare.startswith("-") or " -" in bare:
+        return "is an option, which is not allowed"
+    if "://" in bare or "@" in bare:
+        return "points to a place of its own, which is not allowed"
+    if "$" in bare or "\\" in bare:
+        return "uses a variable or a continuation, which is not allowed"
+    if "/" in bare or re.search(r"\.(whl|zip|tar|tgz|gz|bz2|xz)\b", bare, re.IGNORECASE):
+        return "is a file, which is not allowed"
+    if not _REQUIREMENT.match(bare):
+        return "is not a requirement"
+    return None

@@ -208,3 +208,7 @@ DATABASE_STATEMENT_TIMEOUT_S = 30.0
 DATABASE_TRANSACTION_RETRIES_MAX = 5
 DATABASE_START_S = 90.0  # a start after a crash replays the log first
 DATABASE_STOP_S = 30.0
+DOCKER_PATIENCE_S = 300.0  # for a Docker daemon that restarts under a running job
+LOG_DRAIN_S = 30.0
+LOCALNET_CONNECTIONS_MAX = 64
+LOCALNET_BATCH_MAX = 100

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from p2p.core.errors import Bug, CyxWizError, EnvironmentFailure, JobFailed, Refused, UserError
 from p2p.core.frames import ErrorBody, ErrorFamily
 from p2p.core.limits import ERROR_TEXT_MAX_CHARS
@@ -51,6 +54,20 @@ def raised_error(body: ErrorBody) -> CyxWizError:
 
 def _clean(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text[:ERROR_TEXT_MAX_CHARS])
+
+
+@contextmanager
+def single_errors_unwrapped() -> Iterator[None]:
+    """Raise a single exception as itself, out of the groups that nurseries on its way have wrapped it in."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaf: BaseException = group
+        while isinstance(leaf, BaseExceptionGroup) and len(leaf.exceptions) == 1:
+            leaf = leaf.exceptions[0]
+        if isinstance(leaf, BaseExceptionGroup):
+            raise
+        raise leaf from leaf.__cause__
 
 
 def unreachable(peer_id: str, why: str) -> EnvironmentFailure:

@@ -23,12 +23,13 @@ from p2p.core.limits import (
     CONNECTIONS_MAX,
     HANDLER_TIMEOUT_S,
 )
+from p2p.net.bulk_endpoint import BulkEndpoint
 from p2p.net.calls import Call, Handler, Methods, StreamHandler
 from p2p.net.channel import Channel
 from p2p.net.dialler import open_stream
-from p2p.net.errors import timed_out
+from p2p.net.errors import single_errors_unwrapped, timed_out
 from p2p.net.gossip import Gossip
-from p2p.net.host import Host, build_host, running
+from p2p.net.host import Host, build_host, host_and_port, parse_address, running
 from p2p.net.identity import PeerIdentity, public_key_of
 from p2p.net.links import Links
 
@@ -44,7 +45,14 @@ DisconnectCallback = Callable[[PeerId], None]
 class Peer:
     """One libp2p host, wrapped. Make it with :meth:`open`."""
 
-    def __init__(self, identity: PeerIdentity, clock: Clock, host: Host, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        identity: PeerIdentity,
+        clock: Clock,
+        host: Host,
+        nursery: trio.Nursery,
+        listen_host: str | None,
+    ) -> None:
         self.identity = identity
         self.peer_id = identity.peer_id
         self.clock = clock
@@ -52,6 +60,7 @@ class Peer:
         """Where this peer listens: multiaddrs, each with its ``/p2p/`` part."""
         self.host = host
         self.nursery = nursery
+        self.bulk = BulkEndpoint(nursery, clock, listen_host)
         self._methods = Methods()
         self._links = Links(self.peer_id)
         self._dialling: dict[PeerId, trio.Lock] = {}
@@ -80,10 +89,12 @@ class Peer:
         """
         host = build_host(identity, connections_max)
         async with AsyncExitStack() as stack:
+            stack.enter_context(single_errors_unwrapped())
             addresses = await stack.enter_async_context(running(host, listen_addrs))
             nursery = await stack.enter_async_context(trio.open_nursery())
             stack.callback(nursery.cancel_scope.cancel)
-            peer = cls(identity, clock, host, nursery)
+            listen_host = host_and_port(parse_address(addresses[0]))[0] if addresses else None
+            peer = cls(identity, clock, host, nursery, listen_host)
             peer.addresses = addresses
             host.set_stream_handler(TProtocol(CONTROL_PROTOCOL), peer._on_control_stream)
             if wanted := frozenset(topics):

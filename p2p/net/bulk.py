@@ -1,0 +1,353 @@
+"""Bulk transfer between peers: content-addressed chunks, verified, resumable.
+
+The control channel arranges it (``bulk.open``); the bytes go over a direct TLS 1.3 connection that the puller dials,
+or if it cannot, one that the provider dials back, or if neither can, a libp2p stream. See ``docs/bulk.md``.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+import trio
+from libp2p.abc import INetStream
+from libp2p.custom_types import TProtocol
+
+from p2p.core.errors import Bug, EnvironmentFailure, Refused
+from p2p.core.ids import PeerId, parse_peer_id
+from p2p.core.limits import (
+    BULK_CONNECT_TIMEOUT_S,
+    BULK_RETRY_FIRST_S,
+    BULK_RETRY_MAX_S,
+    CHUNK_RETRIES_MAX,
+)
+from p2p.net.bulk_endpoint import BulkEndpoint, Ticket, busy
+from p2p.net.bulk_messages import (
+    DIAL_BACK_METHOD,
+    OPEN_METHOD,
+    DialBackRequest,
+    OpenReply,
+    OpenRequest,
+)
+from p2p.net.bulk_stream import (
+    BULK_PROTOCOL,
+    StreamConnection,
+    provide_over_stream,
+    pull_over_stream,
+)
+from p2p.net.bulk_threads import (
+    ChunkSink,
+    ChunkSource,
+    ConnectionLost,
+    protocol_failure,
+    provide,
+    pull,
+    receive_exactly,
+    run_in_thread,
+    send_all,
+)
+from p2p.net.chunks import (
+    HEADER,
+    ChunkProtocolViolation,
+    ChunkRef,
+    PullPlan,
+    RecordKind,
+    parse_header,
+    record,
+)
+from p2p.net.dialler import open_stream
+from p2p.net.peer import Call, Peer
+
+__all__ = ["BulkServer", "ChunkRef", "ChunkSink", "ChunkSource", "Path", "TransferStats", "pull_chunks"]
+
+logger = logging.getLogger(__name__)
+
+
+class Path(Enum):
+    """How the bytes went."""
+
+    DIRECT = "direct"  # the puller dialled the provider
+    REVERSE = "reverse"  # the provider dialled the puller
+    RELAYED = "relayed"  # a libp2p stream
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStats:
+    """What a transfer took. ``resent_bytes`` arrived for nothing: parts of chunks cut off, corrupt chunks."""
+
+    bytes: int
+    seconds: float
+    path: Path | None  # of the last session; none if nothing was wanted
+    resent_bytes: int
+
+
+class BulkServer:
+    """Serves chunks of ``source`` to the peers that it authorises. One per peer."""
+
+    def __init__(self, peer: Peer, source: ChunkSource) -> None:
+        if peer.bulk.on_redeemed is not None:
+            raise Bug("this peer has a bulk server already")
+        self._peer = peer
+        self._source = source
+        peer.bulk.on_redeemed = self._serve_connection
+        peer.serve(OPEN_METHOD, self._open)
+        peer.serve(DIAL_BACK_METHOD, self._dial_back)
+        peer.host.set_stream_handler(TProtocol(BULK_PROTOCOL), self._serve_stream)
+
+    @property
+    def _endpoint(self) -> BulkEndpoint:
+        return self._peer.bulk
+
+    async def _open(self, call: Call) -> bytes:
+        request = OpenRequest.decode(call.payload)
+        if self._endpoint.transfers.available_tokens < 1:
+            raise busy()
+        await trio.to_thread.run_sync(self._source.authorise, call.peer_id, request.grant)
+        tls = await self._endpoint.tls()
+        tls.trust(request.certificate)
+        token = self._endpoint.tickets.issue(call.peer_id, request.grant, request.certificate)
+        return OpenReply(token, await self._endpoint.port(), tls.certificate).encode()
+
+    async def _dial_back(self, call: Call) -> bytes:
+        """Only at the address from which the puller is connected: nobody can aim us at a third party."""
+        request = DialBackRequest.decode(call.payload)
+        ticket = self._endpoint.tickets.find(request.token)
+        if ticket is None or ticket.peer_id != call.peer_id:
+            raise Refused("bad_ticket", "There is no such transfer ticket.", hint="Open the transfer again.")
+        host = self._peer.remote_host(call.peer_id)
+        if host is None:
+            raise EnvironmentFailure("cannot_dial_back", "The puller is not connected directly.", retryable=False)
+        try:
+            connection = await self._endpoint.dial(host, request.port, ticket.certificate)
+        except ConnectionLost as problem:
+            raise EnvironmentFailure(
+                "cannot_dial_back", f"The puller cannot be reached: {problem}.", retryable=False
+            ) from problem
+        self._peer.nursery.start_soon(self._serve_dialled, connection, request)
+        return b""
+
+    async def _serve_dialled(self, connection: ssl.SSLSocket, request: DialBackRequest) -> None:
+        """A connection that we dialled: say which, then the puller begins as if it had dialled."""
+
+        def begin() -> bytes:
+            send_all(connection, record(RecordKind.DIALLED, request.name))
+            header = _receive(connection, HEADER.size)
+            kind, length = parse_header(header)
+            if kind is not RecordKind.HELLO:
+                raise ChunkProtocolViolation(f"{kind.name} where HELLO was due")
+            return _receive(connection, length)
+
+        try:
+            token = await run_in_thread(connection, self._endpoint.transfers, begin)
+        except (ConnectionLost, ChunkProtocolViolation) as problem:
+            logger.info("a dialled-back connection ended: %s", problem)
+            connection.close()
+            return
+        ticket = self._endpoint.tickets.find(token)
+        if ticket is not None:
+            ticket = self._endpoint.tickets.redeem(token, ticket.certificate)
+        if ticket is None or token != request.token:
+            logger.info("a dialled-back connection without a valid ticket")
+            connection.close()
+            return
+        await self._serve_connection(connection, ticket)
+
+    async def _serve_connection(self, connection: ssl.SSLSocket, ticket: Ticket) -> None:
+        with connection:
+            try:
+                await run_in_thread(
+                    connection,
+                    self._endpoint.transfers,
+                    lambda: provide(connection, self._source, ticket.grant),
+                )
+            except ConnectionLost as problem:
+                logger.info("a transfer to %s ended: %s", ticket.peer_id, problem)
+            except ChunkProtocolViolation as violation:
+                logger.warning("a transfer to %s: %s", ticket.peer_id, violation)
+
+    async def _serve_stream(self, stream: INetStream) -> None:
+        peer_id = PeerId(stream.muxed_conn.peer_id.to_base58())
+        connection = StreamConnection(stream)
+        try:
+            kind, length = parse_header(await connection.receive_exactly(HEADER.size))
+            if kind is not RecordKind.HELLO:
+                raise ChunkProtocolViolation(f"{kind.name} where HELLO was due")
+            ticket = self._endpoint.tickets.redeem(await connection.receive_exactly(length), peer_id)
+            if ticket is None:
+                raise ChunkProtocolViolation("no valid ticket")
+            await provide_over_stream(connection, self._source, ticket.grant, self._endpoint.transfers)
+        except ConnectionLost as problem:
+            logger.info("a transfer to %s ended: %s", peer_id, problem)
+        except ChunkProtocolViolation as violation:
+            logger.warning("a transfer to %s: %s", peer_id, violation)
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(1):
+                await stream.reset()
+
+
+def _receive(connection: ssl.SSLSocket, count: int) -> bytes:
+    body = memoryview(bytearray(count))
+    receive_exactly(connection, body)
+    return bytes(body)
+
+
+async def pull_chunks(
+    peer: Peer,
+    provider_peer_id: str,
+    grant: str,
+    wanted: Iterable[ChunkRef],
+    sink: ChunkSink,
+    *,
+    addrs: Iterable[str] = (),
+    progress: Callable[[int], None] | None = None,
+    paths: Iterable[Path] = Path,
+) -> TransferStats:
+    """Pull chunks from a provider into ``sink``, each once; a lost connection is made again and goes on.
+
+    To resume an earlier transfer, want only what is lacking. ``progress`` is called in the trio thread with the
+    verified bytes so far. ``paths`` are tried in order. Cancelling stops the worker thread at once.
+
+    :raises CyxWizError: what the provider answered (``Refused`` if it does not authorise), or the sink raised.
+    :raises EnvironmentFailure: ``chunk_corrupt`` naming the chunk, ``transfer_lost``, ``peer_unreachable``, ...
+    """
+    plan = PullPlan(wanted)
+    pulling = _Pull(peer, parse_peer_id(provider_peer_id), grant, plan, sink, tuple(addrs), progress, list(paths))
+    started_s = peer.clock.monotonic_s()
+    await pulling.run()
+    return TransferStats(
+        plan.done_bytes, peer.clock.monotonic_s() - started_s, pulling.path, plan.resent_bytes
+    )
+
+
+class _Pull:
+    """One transfer at the puller, over as many sessions as it takes."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        provider: PeerId,
+        grant: str,
+        plan: PullPlan,
+        sink: ChunkSink,
+        addrs: tuple[str, ...],
+        progress: Callable[[int], None] | None,
+        paths: list[Path],
+    ) -> None:
+        self._peer = peer
+        self._provider = provider
+        self._grant = grant
+        self._plan = plan
+        self._sink = sink
+        self._addrs = addrs
+        self._progress = progress
+        self._paths = paths
+        self.path: Path | None = None
+
+    async def run(self) -> None:
+        failures = 0
+        while not self._plan.finished:
+            before_bytes = self._plan.done_bytes
+            try:
+                await self._session()
+            except ChunkProtocolViolation as violation:
+                raise protocol_failure(violation) from violation
+            except (ConnectionLost, EnvironmentFailure) as problem:
+                if isinstance(problem, EnvironmentFailure) and not problem.retryable:
+                    raise
+                failures = 1 if self._plan.done_bytes > before_bytes else failures + 1
+                if failures > CHUNK_RETRIES_MAX:
+                    raise self._gave_up(problem) from problem
+                logger.info("transfer from %s goes on after: %s", self._provider, problem)
+                await trio.sleep(min(BULK_RETRY_FIRST_S * 2**failures, BULK_RETRY_MAX_S))
+
+    def _gave_up(self, problem: Exception) -> EnvironmentFailure:
+        if isinstance(problem, EnvironmentFailure):
+            return problem
+        return EnvironmentFailure(
+            "transfer_lost",
+            f"The transfer from {self._provider} was cut off {CHUNK_RETRIES_MAX + 1} times: {problem}.",
+            "What arrived before is verified and kept.",
+            "Try again when the connection is better; only the rest will be sent.",
+        )
+
+    async def _session(self) -> None:
+        """Open a session by the first path that works, and pull."""
+        tls = await self._peer.bulk.tls()
+        request = OpenRequest(self._grant, tls.certificate).encode()
+        reply = OpenReply.decode(
+            await self._peer.call(self._provider, OPEN_METHOD, request, addrs=self._addrs)
+        )
+        problem: Exception = ConnectionLost("no path to the provider")
+        for path in tuple(self._paths):
+            try:
+                if path is Path.RELAYED:
+                    self.path = path
+                    await self._pull_over_stream(reply)
+                    return
+                connection = await (self._dial(reply) if path is Path.DIRECT else self._be_dialled(reply))
+            except (ConnectionLost, EnvironmentFailure) as error:
+                if path is Path.RELAYED:
+                    raise
+                logger.info("%s path to %s: %s", path.value, self._provider, error)
+                problem = error
+                if len(self._paths) > 1:
+                    self._paths.remove(path)  # not tried again in this transfer
+                continue
+            self.path = path
+            await self._pull_over_connection(connection, reply)
+            return
+        raise problem
+
+    async def _dial(self, reply: OpenReply) -> ssl.SSLSocket:
+        host = self._peer.remote_host(self._provider)
+        if host is None or not reply.port:
+            raise ConnectionLost("the provider does not accept direct connections")
+        return await self._peer.bulk.dial(host, reply.port, reply.certificate)
+
+    async def _be_dialled(self, reply: OpenReply) -> ssl.SSLSocket:
+        endpoint = self._peer.bulk
+        port = await endpoint.port()
+        if not port:
+            raise ConnectionLost("we do not accept direct connections")
+        (await endpoint.tls()).trust(reply.certificate)
+        name, arrivals = endpoint.expect(reply.certificate)
+        try:
+            request = DialBackRequest(reply.token, port, name).encode()
+            await self._peer.call(self._provider, DIAL_BACK_METHOD, request)
+            with trio.fail_after(2 * BULK_CONNECT_TIMEOUT_S):
+                return await arrivals.receive()
+        except trio.TooSlowError:
+            raise ConnectionLost("the provider did not dial back") from None
+        finally:
+            endpoint.expect_no_more(name)
+
+    async def _pull_over_connection(self, connection: ssl.SSLSocket, reply: OpenReply) -> None:
+        def work() -> None:
+            send_all(connection, record(RecordKind.HELLO, reply.token))
+            pull(connection, self._plan, self._sink, self._report_from_thread)
+
+        with connection:
+            await run_in_thread(connection, self._peer.bulk.transfers, work)
+
+    async def _pull_over_stream(self, reply: OpenReply) -> None:
+        stream = await open_stream(self._peer.host, self._provider, BULK_PROTOCOL, self._addrs)
+        connection = StreamConnection(stream)
+        try:
+            await connection.send(record(RecordKind.HELLO, reply.token))
+            await pull_over_stream(
+                connection, self._plan, self._sink, self._report, self._peer.bulk.transfers
+            )
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(1):
+                await stream.reset()
+
+    def _report(self, done_bytes: int) -> None:
+        if self._progress is not None:
+            self._progress(done_bytes)
+
+    def _report_from_thread(self, done_bytes: int) -> None:
+        if self._progress is not None:
+            trio.from_thread.run_sync(self._progress, done_bytes)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,9 +34,23 @@ class ChunkStore:
     """A folder of chunks, shared by all jobs of the node; safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._names = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True, mode=_DIR_MODE)
+        self.folder = folder
+        self._lock = threading.Lock()
         self._counter = 0
+        self._pins: Counter[bytes] = Counter()
+
+    @contextmanager
+    def pinned(self, manifest: Manifest) -> Iterator[None]:
+        """Keep the chunks of ``manifest`` from being trimmed away meanwhile."""
+        names = {digest for entry in manifest.files for digest in entry.chunks}
+        with self._lock:
+            self._pins.update(names)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pins.subtract(names)
 
     def has(self, ref: ChunkRef) -> bool:
         """Whether a chunk of that name and length is here; its bytes are checked when they are used."""
@@ -48,13 +64,13 @@ class ChunkStore:
         wanted = {ref.hash: ref for entry in manifest.files for ref in entry.refs()}
         return tuple(ref for ref in wanted.values() if not self.has(ref))
 
-    def put(self, ref: ChunkRef, data: bytes | bytearray | memoryview) -> None:
-        """Keep a chunk.
+    def put(self, ref: ChunkRef, data: bytes | memoryview, *, verified: bool = False) -> None:
+        """Keep a chunk. ``verified``: the caller has just compared its hash.
 
         :raises ValueError: the bytes are not what ``ref`` says.
         :raises EnvironmentFailure: ``disk_full``.
         """
-        if len(data) != ref.size_bytes or sha256(data).digest() != ref.hash:
+        if len(data) != ref.size_bytes or not (verified or sha256(data).digest() == ref.hash):
             raise ValueError(f"chunk {ref.hash.hex()[:16]} does not match its hash")
         path = self._path(ref.hash)
         temporary = path.with_name(f"{path.name}.{self._next()}.partial")
@@ -67,39 +83,42 @@ class ChunkStore:
             temporary.unlink(missing_ok=True)
             raise disk_full(error) from error
 
-    def assemble(self, entry: FileEntry, target: Path, on_bytes: Callable[[int], None] | None = None) -> None:
-        """Write the file that ``entry`` describes to ``target``, checking every chunk on the way.
+    def assemble(self, entry: FileEntry, target: Path, top: Path) -> None:
+        """Write the file that ``entry`` describes to ``target`` below ``top``; every chunk is checked.
+
+        Files and folders become readable for everybody on this machine who may enter ``top``.
 
         :raises DamagedChunks: some have to be fetched again; there is no ``target`` then.
         :raises EnvironmentFailure: ``disk_full``.
         """
         damaged: list[ChunkRef] = []
         try:
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+            for parent in reversed(target.relative_to(top).parents[:-1]):
+                (top / parent).mkdir(exist_ok=True)
+                (top / parent).chmod(0o755)
             target.unlink(missing_ok=True)
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
             with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o644)
                 for ref in entry.refs():
                     data = self._take(ref)
                     if data is None:
                         damaged.append(ref)
                     elif not damaged:
                         file.write(data)
-                        if on_bytes is not None:
-                            on_bytes(len(data))
         except OSError as error:
             raise disk_full(error) from error
         if damaged:
             target.unlink(missing_ok=True)
             raise DamagedChunks(tuple(damaged))
 
-    def trim(self, size_max_bytes: int, keep: Collection[bytes]) -> int:
+    def trim(self, size_max_bytes: int) -> int:
         """Drop the chunks that were not used for longest until the rest fits; returns bytes dropped.
 
-        Chunks in ``keep`` stay, and so do files that are being written.
+        Pinned chunks stay, and so do files that are being written.
         """
         found: list[tuple[float, int, Path]] = []
-        for path in self._folder.glob("??/*"):
+        for path in self.folder.glob("??/*"):
             try:
                 status = path.stat()
             except FileNotFoundError:
@@ -111,14 +130,14 @@ class ChunkStore:
         for _, size, path in sorted(found):
             if dropped >= excess:
                 break
-            if bytes.fromhex(path.name) not in keep:
+            if self._pins[bytes.fromhex(path.name)] <= 0:
                 path.unlink(missing_ok=True)
                 dropped += size
         return dropped
 
     def drop_partial(self) -> None:
         """Remove what a crash left half written. Only at start, before anything is fetched."""
-        for path in self._folder.glob("??/*.partial"):
+        for path in self.folder.glob("??/*.partial"):
             path.unlink(missing_ok=True)
 
     def _take(self, ref: ChunkRef) -> bytes | None:
@@ -137,10 +156,10 @@ class ChunkStore:
 
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()
-        return self._folder / name[:2] / name
+        return self.folder / name[:2] / name
 
     def _next(self) -> str:
-        with self._names:
+        with self._lock:
             self._counter += 1
             return f"{os.getpid()}-{self._counter}"
 

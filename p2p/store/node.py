@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from typing import Any
 
@@ -73,6 +73,9 @@ class JobRecord:
     phase: Phase
     assignment: bytes
     gpu_uuid: str
+    image: str
+    cpus: float
+    memory_bytes: int
     container_id: str
     accepted_at_s: float
     updated_at_s: float
@@ -99,6 +102,16 @@ class JobRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """What of the node an attempt gets: the GPU (empty: none), the image's digest, CPUs, memory."""
+
+    gpu_uuid: str
+    image: str
+    cpus: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseEvent:
     """One change of phase."""
 
@@ -111,8 +124,10 @@ class PhaseEvent:
 _COLUMNS = tuple(field.name for field in fields(JobRecord))
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM jobs"
 _INSERT = """
-    INSERT INTO jobs (job_id, epoch, revision, phase, assignment, gpu_uuid, accepted_at_s, updated_at_s)
-    VALUES (:job_id, :epoch, 1, :phase, :assignment, :gpu_uuid, :now_s, :now_s)
+    INSERT INTO jobs (job_id, epoch, revision, phase, assignment, gpu_uuid, image, cpus, memory_bytes,
+                      accepted_at_s, updated_at_s)
+    VALUES (:job_id, :epoch, 1, 'assigned', :assignment, :gpu_uuid, :image, :cpus, :memory_bytes,
+            :now_s, :now_s)
     ON CONFLICT (job_id, epoch) DO NOTHING
 """
 _EVENT = """
@@ -138,7 +153,7 @@ class NodeTables:
         self._journal = journal
         self._clock = clock
 
-    async def accept(self, job_id: str, epoch: int, assignment: bytes, gpu_uuid: str) -> JobRecord:
+    async def accept(self, job_id: str, epoch: int, assignment: bytes, place: Place) -> JobRecord:
         """Take a job on a slot; taking the same attempt again changes nothing and returns it as it is.
 
         :raises sqlite3.IntegrityError: the slot is taken.
@@ -146,15 +161,8 @@ class NodeTables:
         now_s = self._clock.now_s()
 
         def write(connection: sqlite3.Connection) -> JobRecord:
-            row = {
-                "job_id": job_id,
-                "epoch": epoch,
-                "phase": Phase.ASSIGNED.value,
-                "assignment": assignment,
-                "gpu_uuid": gpu_uuid,
-                "now_s": now_s,
-            }
-            if connection.execute(_INSERT, row).rowcount:
+            row = {"job_id": job_id, "epoch": epoch, "assignment": assignment, "now_s": now_s}
+            if connection.execute(_INSERT, row | asdict(place)).rowcount:
                 _add_event(connection, job_id, epoch, now_s, None, Phase.ASSIGNED, "")
             return _fetch(connection, job_id, epoch)
 

@@ -6,6 +6,9 @@ CREATE TABLE jobs (
     phase TEXT NOT NULL,
     assignment BLOB NOT NULL,
     gpu_uuid TEXT NOT NULL,                 -- empty: the slot of a node without a GPU
+    image TEXT NOT NULL,                    -- digest of the image that it runs in
+    cpus REAL NOT NULL,
+    memory_bytes INTEGER NOT NULL,
     container_id TEXT NOT NULL DEFAULT '',
     accepted_at_s REAL NOT NULL,
     updated_at_s REAL NOT NULL,

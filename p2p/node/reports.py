@@ -1,0 +1,71 @@
+"""What the coordinator has to be told of an attempt, in which order."""
+
+from __future__ import annotations
+
+from p2p.core.messages.nodes import HeldJob, StateReport
+from p2p.core.signing import Signed
+from p2p.core.states import JobState
+from p2p.store.node import JobRecord, Phase
+
+_ORDER = (JobState.STAGING, JobState.RUNNING, JobState.DELIVERING)
+_TARGETS = {
+    Phase.STAGING: JobState.STAGING,
+    Phase.INSTALLING: JobState.STAGING,
+    Phase.RUNNING: JobState.RUNNING,
+    Phase.EXITED: JobState.RUNNING,
+    Phase.COLLECTING: JobState.RUNNING,
+    Phase.DELIVERING: JobState.DELIVERING,
+    Phase.RELEASED: JobState.DELIVERING,
+    Phase.FAILED: JobState.FAILED,
+}
+
+
+def run_seconds(record: JobRecord, now_s: float) -> float:
+    """How long the script has run so far, or ran."""
+    if record.started_at_s is None:
+        return 0.0
+    until_s = now_s if record.finished_at_s is None else record.finished_at_s
+    return max(0.0, until_s - record.started_at_s)
+
+
+def next_report(record: JobRecord, signer: str, now_s: float) -> StateReport | None:
+    """The report that is due now, one state after the last acknowledged one; None when none is.
+
+    States are reported one by one, so that a coordinator that was away still sees each of them.
+    """
+    target = _target(record)
+    if target is None or record.reported in (target, JobState.FAILED):
+        return None
+    state = target
+    if target is not JobState.FAILED:
+        reported = _ORDER.index(record.reported) + 1 if record.reported else 0
+        state = _ORDER[reported]
+    statement = None
+    if state is JobState.DELIVERING and record.statement and record.statement_signature:
+        statement = Signed(record.statement, signer, record.statement_signature)
+    return StateReport(
+        job_id=record.job_id,
+        epoch=record.epoch,
+        state=state,
+        run_seconds=run_seconds(record, now_s),
+        failure=record.failure if state is JobState.FAILED else None,
+        detail=record.detail if state is JobState.FAILED else "",
+        statement=statement,
+    )
+
+
+def held_job(record: JobRecord, now_s: float) -> HeldJob | None:
+    """How a heartbeat names the attempt; None when the node holds it no longer.
+
+    The state is the last one that the coordinator has acknowledged.
+    """
+    if record.phase.is_over or record.reported is JobState.FAILED:
+        return None
+    state = record.reported or JobState.ASSIGNED
+    return HeldJob(record.job_id, record.epoch, state, run_seconds(record, now_s))
+
+
+def _target(record: JobRecord) -> JobState | None:
+    if record.phase is Phase.RUNNING and record.started_at_s is None:
+        return JobState.STAGING
+    return _TARGETS.get(record.phase)

@@ -1,0 +1,389 @@
+"""One attempt at one job, from the moment it was accepted until nothing of it is left.
+
+The journal has the phase; this drives it. Each step may be begun again from its start: that is what
+happens after ``kill -9``. A step that fails notes why and the attempt ends; an order to stop interrupts
+whatever is going on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import trio
+
+from p2p.core.clock import Clock
+from p2p.core.errors import CyxWizError, EnvironmentFailure, UserError
+from p2p.core.limits import (
+    LOG_DRAIN_S,
+    OUTPUTS_KEPT_S,
+    REASON_MAX_CHARS,
+    RECONNECT_FIRST_S,
+    RECONNECT_MAX_S,
+)
+from p2p.core.manifest import Manifest
+from p2p.core.messages.auth import Ack
+from p2p.core.messages.nodes import Assignment
+from p2p.core.states import FailureCode, JobState
+from p2p.core.text import clean_name
+from p2p.net.identity import PeerIdentity
+from p2p.node.following import LogKeeper
+from p2p.node.reports import next_report
+from p2p.node.results import describe, make_statement, sign
+from p2p.node.runner import Runner, RunSpec
+from p2p.node.spool import Spool
+from p2p.node.staging import Progress, Staging
+from p2p.node.tools import patiently, remove_tree, single_error
+from p2p.store.node import PHASES, JobRecord, NodeTables, Phase
+from p2p.wire.codec import decode, encode
+
+_LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Codes with which the coordinator says that it will never want this report.
+_FINAL_REFUSALS = frozenset({"stale_epoch", "bad_transition", "unknown_job", "not_your_job"})
+
+
+class Coordinator(Protocol):
+    """What a job needs of the coordinator's link."""
+
+    async def call(self, method: str, request: object, kind: type[T]) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all jobs of a node share. ``folder`` holds what is kept per job: log and outputs."""
+
+    tables: NodeTables
+    runner: Runner
+    staging: Staging
+    identity: PeerIdentity
+    coordinator: Coordinator
+    clock: Clock
+    folder: Path
+
+
+class Supervisor:
+    """Drives one attempt; :meth:`run` returns once it is cleaned up."""
+
+    def __init__(self, services: Services, record: JobRecord) -> None:
+        self._services = services
+        self.record = record
+        self.job = decode(Assignment, record.assignment)
+        self.folder = services.folder / record.job_id / str(record.epoch)
+        self.spool = Spool(self.folder / "log", record.log_bytes, ended=not may_still_print(record.phase))
+        self.progress = Progress()
+        self.finished = trio.Event()
+        self._lock = trio.Lock()
+        self._changed = trio.Event()
+        self._scope = trio.CancelScope()
+        self._over = False
+
+    # -- what others tell it
+
+    async def order_stop(self, reason: str) -> None:
+        """The coordinator does not want this attempt any more."""
+        if Phase.STOPPED not in PHASES[self.record.phase]:
+            self.order_over()
+        elif self.record.stop_reason is None:
+            await self._note(stop_reason=clean_name(reason, REASON_MAX_CHARS) or "stopped")
+            self._scope.cancel()
+
+    def order_over(self) -> None:
+        """The job is over for the coordinator: nobody will ask for the outputs any more."""
+        self._over = True
+        self._wake()
+
+    async def order_received(self) -> None:
+        """The buyer's engine has everything."""
+        if self.record.received_at_s is None:
+            await self._note(received_at_s=self._services.clock.now_s())
+
+    # -- what others ask of it
+
+    @property
+    def outputs(self) -> Path:
+        return self.folder / "outputs"
+
+    def manifest(self) -> Manifest | None:
+        """Of the outputs, once they are released to the buyer."""
+        if self.record.phase not in (Phase.DELIVERING, Phase.RELEASED) or self.record.manifest is None:
+            return None
+        return decode(Manifest, self.record.manifest)
+
+    @property
+    def spec(self) -> RunSpec:
+        """How the attempt runs, as it was decided when it was accepted."""
+        config = self.job.spec.config
+        return RunSpec(
+            job_id=self.record.job_id,
+            epoch=self.record.epoch,
+            script=self.job.spec.script,
+            image=self.record.image,
+            memory_bytes=self.record.memory_bytes,
+            cpus=self.record.cpus,
+            timeout_s=config.timeout_s,
+            gpus=(self.record.gpu_uuid,) if self.record.gpu_uuid else (),
+            network=config.network,
+        )
+
+    # -- the drive
+
+    async def run(self) -> None:
+        """Go on from wherever the journal says until the attempt is cleaned up."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._report)
+            wait_s = RECONNECT_FIRST_S
+            while self.record.phase is not Phase.CLEANED:
+                before = self.record.phase
+                if await self._attempt(self._next_step()):
+                    continue
+                wait_s = RECONNECT_FIRST_S if self.record.phase is not before else wait_s
+                await trio.sleep(wait_s)
+                wait_s = min(2 * wait_s, RECONNECT_MAX_S)
+            nursery.cancel_scope.cancel()
+        self.finished.set()
+
+    def _next_step(self) -> Callable[[], Awaitable[None]]:
+        later = PHASES[self.record.phase]
+        if self.record.stop_reason is not None and Phase.STOPPED in later:
+            return self._end_by_order
+        if self.record.failure is not None and Phase.FAILED in later:
+            return self._end_failed
+        steps: dict[Phase, Callable[[], Awaitable[None]]] = {
+            Phase.ASSIGNED: self._begin,
+            Phase.STAGING: self._stage,
+            Phase.INSTALLING: self._install,
+            Phase.RUNNING: self._run,
+            Phase.EXITED: self._after_exit,
+            Phase.COLLECTING: self._collect,
+            Phase.DELIVERING: self._deliver,
+            Phase.RELEASED: self._await_settlement,
+            Phase.FAILED: self._await_report,
+            Phase.STOPPED: self._clean,
+        }
+        return steps[self.record.phase]
+
+    async def _attempt(self, step: Callable[[], Awaitable[None]]) -> bool:
+        """Take a step; False if it should be tried again after a while."""
+        try:
+            with trio.CancelScope() as self._scope:
+                await step()
+        except CyxWizError as error:
+            return await self._step_failed(step, error)
+        except BaseExceptionGroup as group:
+            ours = single_error(group)
+            if ours is None:
+                raise
+            return await self._step_failed(step, ours)
+        return True
+
+    async def _step_failed(self, step: Callable[[], Awaitable[None]], error: CyxWizError) -> bool:
+        ending = step in (self._end_by_order, self._end_failed)
+        if ending or Phase.FAILED not in PHASES[self.record.phase]:
+            _LOG.warning("job %s: %s: %s", self.record.job_id, self.record.phase.value, error.what)
+            return False
+        failure = self._failure_of(error)
+        detail = clean_name(" ".join(error.lines()[:2]), REASON_MAX_CHARS)
+        await self._note(failure=failure, detail=detail)
+        return True
+
+    def _failure_of(self, error: CyxWizError) -> FailureCode:
+        """Whose fault it is: what a user can mend is the buyer's, everything else the node's."""
+        if not isinstance(error, UserError):
+            return FailureCode.NODE
+        if self.record.phase is Phase.INSTALLING:
+            return FailureCode.REQUIREMENTS
+        if self.record.phase is Phase.COLLECTING:
+            return FailureCode.OUTPUT_FULL
+        return FailureCode.INPUT
+
+    # -- the steps, one per phase
+
+    async def _begin(self) -> None:
+        await self._advance(Phase.STAGING)
+
+    async def _stage(self) -> None:
+        runner = self._services.runner
+        await self._services.staging.stage(
+            self.job, runner.input_dir(self.spec), self.progress, self.record.accepted_at_s
+        )
+        await runner.prepare(self.spec)
+        await self._advance(Phase.INSTALLING)
+
+    async def _install(self) -> None:
+        if self.job.spec.has_requirements:
+            await self._services.runner.install_requirements(self.spec, self._log_install)
+        await self._advance(Phase.RUNNING)
+
+    def _log_install(self, line: str) -> None:
+        _LOG.info("job %s: %s", self.record.job_id, clean_name(line, REASON_MAX_CHARS))
+
+    async def _run(self) -> None:
+        runner, spec = self._services.runner, self.spec
+        await self._find_or_start()
+        keeper = LogKeeper(runner, spec, self.spool, self._commit_log)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(keeper.follow, self.record.log_cursor)
+            report = await runner.supervise(spec)
+        self.spool.end()
+        detail = report.words
+        if report.failure is not None and (line := await keeper.last_line()):
+            detail = f"{detail} Last line: {line}"
+        await self._advance(
+            Phase.EXITED,
+            exit_code=report.exit_code,
+            started_at_s=report.started_at_s,
+            finished_at_s=report.finished_at_s,
+            cpu_seconds=report.usage.cpu_s,
+            memory_peak_bytes=report.usage.memory_peak_bytes,
+            failure=report.failure,
+            detail=clean_name(detail, REASON_MAX_CHARS),
+        )
+
+    async def _find_or_start(self) -> None:
+        """Be sure that the container runs or ran; never run it a second time."""
+        runner, spec = self._services.runner, self.spec
+        if self.record.started_at_s is not None:
+            if await patiently(lambda: runner.state(spec), self._services.clock) is None:
+                raise EnvironmentFailure(
+                    "container_gone",
+                    "The job's container is not on the node any more.",
+                    "Somebody removed it while the job ran.",
+                )
+            return
+        container = await patiently(lambda: runner.start(spec), self._services.clock)
+        state = await patiently(lambda: runner.state(spec), self._services.clock)
+        started_at_s = state.started_at_s if state is not None else None
+        if started_at_s is None:
+            raise EnvironmentFailure("container_gone", "The job's container did not start.")
+        await self._note(container_id=container, started_at_s=started_at_s)
+
+    async def _after_exit(self) -> None:
+        await self._advance(Phase.COLLECTING)
+
+    async def _collect(self) -> None:
+        services = self._services
+        await trio.to_thread.run_sync(remove_tree, self.outputs)
+        collected = await services.runner.collect(self.spec, self.outputs)
+        paths = tuple(file.path for file in collected.files)
+        manifest = await trio.to_thread.run_sync(describe, self.outputs, paths)
+        log_sha256 = await self.spool.sha256()
+        statement = make_statement(self.job, self.record, manifest, log_sha256, self.record.image)
+        signed = sign(services.identity, statement)
+        detail = f"{len(paths)} files"
+        if collected.skipped_count:
+            first = collected.skipped[0]
+            detail += f"; {collected.skipped_count} left out, such as {first.name}, which {first.reason}"
+        await self._advance(
+            Phase.DELIVERING,
+            detail,
+            manifest=encode(manifest),
+            statement=signed.payload,
+            statement_signature=signed.signature,
+        )
+
+    async def _deliver(self) -> None:
+        await self._services.runner.cleanup(self.spec)
+        await self._wait_while_kept(lambda: self._over or self.record.received_at_s is not None)
+        if self.record.received_at_s is not None and not self._over:
+            await self._advance(Phase.RELEASED)
+        else:
+            await self._clean()
+
+    async def _await_settlement(self) -> None:
+        await self._wait_while_kept(lambda: self._over)
+        await self._clean()
+
+    async def _await_report(self) -> None:
+        while self.record.reported is not JobState.FAILED and not self._over:
+            await self._changed.wait()
+        await self._clean()
+
+    async def _clean(self) -> None:
+        await trio.to_thread.run_sync(remove_tree, self.outputs)
+        self.spool.end()
+        await self._advance(Phase.CLEANED)
+
+    # -- the two bad ends
+
+    async def _end_failed(self) -> None:
+        await self._services.runner.cleanup(self.spec)
+        self.spool.end()
+        await self._advance(Phase.FAILED, self.record.detail)
+
+    async def _end_by_order(self) -> None:
+        runner, spec = self._services.runner, self.spec
+        reason = self.record.stop_reason or ""
+        state = await runner.state(spec)
+        if self.record.phase is Phase.RUNNING and state is not None and state.status != "created":
+            await runner.stop(spec, FailureCode.STOPPED, reason)
+            with trio.move_on_after(LOG_DRAIN_S):
+                keeper = LogKeeper(runner, spec, self.spool, self._commit_log)
+                await keeper.follow(self.record.log_cursor)
+        await runner.cleanup(spec)
+        self.spool.end()
+        await self._advance(Phase.STOPPED, reason)
+
+    # -- reports
+
+    async def _report(self) -> None:
+        """Tell the coordinator each state, for as long as it takes."""
+        wait_s = RECONNECT_FIRST_S
+        while True:
+            changed = self._changed
+            due = next_report(self.record, self._services.identity.peer_id, self._services.clock.now_s())
+            if due is None:
+                await changed.wait()
+                continue
+            try:
+                await self._services.coordinator.call("job.report", due, Ack)
+            except CyxWizError as error:
+                if error.code not in _FINAL_REFUSALS:
+                    await trio.sleep(wait_s)
+                    wait_s = min(2 * wait_s, RECONNECT_MAX_S)
+                    continue
+                _LOG.warning("job %s: report refused: %s", self.record.job_id, error.what)
+            wait_s = RECONNECT_FIRST_S
+            await self._note(reported=due.state)
+
+    # -- the journal
+
+    async def _advance(self, phase: Phase, event_detail: str = "", **values: Any) -> None:
+        async with self._lock:
+            old = self.record.phase
+            self.record = await self._services.tables.advance(self.record, phase, event_detail, **values)
+        _LOG.info("job %s epoch %d: %s -> %s", *self.record.key, old.value, phase.value)
+        self._wake()
+
+    async def _note(self, **values: Any) -> None:
+        async with self._lock:
+            self.record = await self._services.tables.note(self.record, **values)
+        self._wake()
+
+    async def _commit_log(self, size_bytes: int, cursor: str) -> None:
+        async with self._lock:
+            self.record = await self._services.tables.note(
+                self.record, log_bytes=size_bytes, log_cursor=cursor
+            )
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def _wait_while_kept(self, done: Callable[[], bool]) -> None:
+        """Wait for ``done``, at most until the outputs have been kept long enough."""
+        finished_at_s = self.record.finished_at_s or self.record.updated_at_s
+        left_s = finished_at_s + OUTPUTS_KEPT_S - self._services.clock.now_s()
+        with trio.move_on_after(max(0.0, left_s)):
+            while not done():
+                await self._changed.wait()
+
+
+def may_still_print(phase: Phase) -> bool:
+    """Whether the log of an attempt in ``phase`` can still grow."""
+    return phase in (Phase.ASSIGNED, Phase.STAGING, Phase.INSTALLING, Phase.RUNNING)

@@ -44,6 +44,11 @@ def load_keypair(path: Path) -> Signer:
 
     :raises UserError: the file is missing, not such an array, or its halves do not belong together.
     """
+    return Signer(read_keypair(path))
+
+
+def read_keypair(path: Path) -> Keypair:
+    """As :func:`load_keypair`, for keys that sign for something else than a wallet."""
     try:
         with path.open("rb") as file:
             text = file.read(KEYPAIR_FILE_MAX_BYTES + 1)
@@ -64,7 +69,7 @@ def load_keypair(path: Path) -> Signer:
     if not all(type(number) is int and 0 <= number <= 255 for number in numbers):
         raise _wrong_file(path)
     try:
-        return Signer(Keypair.from_bytes(bytes(numbers)))
+        return Keypair.from_bytes(bytes(numbers))
     except ValueError:
         raise _wrong_file(path) from None
 

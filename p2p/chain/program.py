@@ -7,7 +7,7 @@ from importlib import resources
 
 from p2p.core.errors import Bug
 
-_FILE = "escrow.so"
+_FILE = "cyxwiz-escrow.so"  # with a hyphen, or Python would take it for a module
 
 
 def escrow_program() -> bytes:

@@ -50,10 +50,12 @@ class ChainReads:
 
     async def program_account(self, address: object) -> bytes | None:
         """The data of one of the program's accounts; nothing if there is none."""
+        return await self.account_data(address, self.chain.program_id)
+
+    async def account_data(self, address: object, owner: str) -> bytes | None:
+        """The data of an account of the program ``owner``; nothing if there is none."""
         found = account_of(value_of(await self.ask("getAccountInfo", str(address), self._options())))
-        if found is None or found[1] != self.chain.program_id:
-            return None
-        return found[0]
+        return found[0] if found is not None and found[1] == owner else None
 
     async def config(self) -> OnChainConfig:
         """Who runs the program, and its bounds.
@@ -96,10 +98,8 @@ class ChainReads:
         return number_of(value_of(reply))
 
     async def _token_units(self, address: Wallet) -> int:
-        found = account_of(value_of(await self.ask("getAccountInfo", address, self._options())))
-        if found is None or found[1] != str(TOKEN_PROGRAM):
-            return 0
-        return accounts.token_amount(found[0])
+        data = await self.account_data(address, str(TOKEN_PROGRAM))
+        return 0 if data is None else accounts.token_amount(data)
 
     async def session(self, owner: Wallet, key: Wallet) -> OnChainSession | None:
         """What ``key`` may still do for ``owner``; nothing if it was never authorised, or was revoked."""

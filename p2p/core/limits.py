@@ -226,3 +226,5 @@ SETTLE_AGAIN_S = 20.0  # a settlement that does not come is asked for again
 LOG_TAIL_PATIENCE_S = 60.0  # how long a job that failed waits for the rest of its log
 PLAN_LIFETIME_S = 24 * 3600.0  # plans that nobody agreed to are forgotten
 OFFSET_TAIL_BYTES = 256 * KIB  # of a log that is read again for progress after a restart
+STOP_OLDER_S = 8.0  # for an earlier attempt to make room; within ASSIGN_TIMEOUT_S
+TIDY_INTERVAL_S = 600.0

@@ -1,7 +1,8 @@
 """Bulk transfer between peers: content-addressed chunks, verified, resumable.
 
-The control channel arranges it (``bulk.open``); the bytes go over a direct TLS 1.3 connection that the puller dials,
-or if it cannot, one that the provider dials back, or if neither can, a libp2p stream. See ``docs/bulk.md``.
+The control channel arranges it (``bulk.open``); the bytes go over a direct TLS 1.3 connection that the puller
+dials, or if it cannot, one that the provider dials back, or if neither can, a libp2p stream. See
+``docs/bulk.md``.
 """
 
 from __future__ import annotations
@@ -119,7 +120,9 @@ class BulkServer:
             raise Refused("bad_ticket", "There is no such transfer ticket.", hint="Open the transfer again.")
         host = self._peer.remote_host(call.peer_id)
         if host is None:
-            raise EnvironmentFailure("cannot_dial_back", "The puller is not connected directly.", retryable=False)
+            raise EnvironmentFailure(
+                "cannot_dial_back", "The puller is not connected directly.", retryable=False
+            )
         try:
             connection = await self._endpoint.dial(host, request.port, ticket.certificate)
         except ConnectionLost as problem:
@@ -207,14 +210,18 @@ async def pull_chunks(
 ) -> TransferStats:
     """Pull chunks from a provider into ``sink``, each once; a lost connection is made again and goes on.
 
-    To resume an earlier transfer, want only what is lacking. ``progress`` is called in the trio thread with the
-    verified bytes so far. ``paths`` are tried in order. Cancelling stops the worker thread at once.
+    To resume an earlier transfer, want only what is lacking. ``progress`` is called in the trio thread with
+    the verified bytes so far. ``paths`` are tried in order. Cancelling stops the worker thread at once.
 
-    :raises CyxWizError: what the provider answered (``Refused`` if it does not authorise), or the sink raised.
-    :raises EnvironmentFailure: ``chunk_corrupt`` naming the chunk, ``transfer_lost``, ``peer_unreachable``, ...
+    :raises CyxWizError: what the provider answered (``Refused`` if it does not authorise), or the sink
+    raised.
+    :raises EnvironmentFailure: ``chunk_corrupt`` naming the chunk, ``transfer_lost``, ``peer_unreachable``,
+    ...
     """
     plan = PullPlan(wanted)
-    pulling = _Pull(peer, parse_peer_id(provider_peer_id), grant, plan, sink, tuple(addrs), progress, list(paths))
+    pulling = _Pull(
+        peer, parse_peer_id(provider_peer_id), grant, plan, sink, tuple(addrs), progress, list(paths)
+    )
     started_s = peer.clock.monotonic_s()
     await pulling.run()
     return TransferStats(

@@ -148,9 +148,7 @@ class BulkEndpoint:
         raw = _blocking(stream.socket)
         return await self._handshake(raw, lambda: _secure_client(raw, tls.client, certificate))
 
-    async def _handshake(
-        self, raw: socket.socket, secure: Callable[[], ssl.SSLSocket]
-    ) -> ssl.SSLSocket:
+    async def _handshake(self, raw: socket.socket, secure: Callable[[], ssl.SSLSocket]) -> ssl.SSLSocket:
         try:
             return await run_in_thread(raw, self._handshakes, secure)
         except BaseException:
@@ -160,7 +158,8 @@ class BulkEndpoint:
     # -- accepting
 
     def expect(self, certificate: bytes) -> tuple[bytes, trio.MemoryReceiveChannel[ssl.SSLSocket]]:
-        """Be ready for the holder of ``certificate`` to dial us: a name for it to give, and where it arrives."""
+        """Be ready for the holder of ``certificate`` to dial us: a name for it to give, and where it
+        arrives."""
         name = os.urandom(NAME_BYTES)
         send, receive = trio.open_memory_channel[ssl.SSLSocket](1)
         self._expected[name] = (certificate, send)

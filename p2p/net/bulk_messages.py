@@ -101,4 +101,6 @@ def _take_prefixed(data: bytes, max_bytes: int) -> tuple[bytes, bytes]:
 
 
 def _bad_message() -> UserError:
-    return UserError("bad_message", "A malformed transfer message was received.", hint="It may be another version.")
+    return UserError(
+        "bad_message", "A malformed transfer message was received.", hint="It may be another version."
+    )

@@ -1,7 +1,7 @@
 """The chunk protocol over a blocking TLS socket, in a worker thread: the fast path of bulk transfer.
 
-Python's blocking ``ssl`` socket moves 2.5 times what trio's does, because it neither schedules nor copies between.
-A thread is stopped by shutting its socket down; see :func:`run_in_thread`.
+Python's blocking ``ssl`` socket moves 2.5 times what trio's does, because it neither schedules nor copies
+between. A thread is stopped by shutting its socket down; see :func:`run_in_thread`.
 """
 
 from __future__ import annotations
@@ -211,5 +211,3 @@ def protocol_failure(violation: ChunkProtocolViolation) -> EnvironmentFailure:
         "It may run another version.",
         retryable=False,
     )
-
-

@@ -27,7 +27,8 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[bytes]]
-"""Answers a call. What it raises reaches the caller if it is an error of ours, as ``peer_internal`` if not."""
+"""Answers a call. What it raises reaches the caller if it is an error of ours, as ``peer_internal`` if
+not."""
 
 StreamHandler = Callable[[Call], AsyncGenerator[bytes, None]]
 """Answers with items, each at most ``STREAM_ITEM_MAX_BYTES``; closed when the caller loses interest."""
@@ -98,7 +99,8 @@ def unknown_method(method: str) -> UserError:
 
 
 def error_of(problem: Exception, call: Call) -> ErrorBody:
-    """What the caller is told of an exception that a handler raised; the unexpected is logged and not told."""
+    """What the caller is told of an exception that a handler raised; the unexpected is logged and not
+    told."""
     leaf: BaseException = problem
     while isinstance(leaf, BaseExceptionGroup) and len(leaf.exceptions) == 1:
         leaf = leaf.exceptions[0]  # what a nursery inside the handler made of a single error

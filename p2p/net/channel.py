@@ -58,7 +58,8 @@ class _Reply:
 
 
 class _Items:
-    """Items of one stream that have arrived and have not been taken. Bounded by the credit that we granted."""
+    """Items of one stream that have arrived and have not been taken. Bounded by the credit that we
+    granted."""
 
     def __init__(self) -> None:
         self.changed = trio.Event()
@@ -229,7 +230,8 @@ class Channel:
         return len(self._queue) >= SEND_QUEUE_MAX_FRAMES or self._queued_bytes >= SEND_QUEUE_MAX_BYTES
 
     def _enqueue(self, data: bytes) -> None:
-        """Queue without waiting. Frames that cannot wait may overfill the queue; twice over, the channel ends."""
+        """Queue without waiting. Frames that cannot wait may overfill the queue; twice over, the channel
+        ends."""
         if not data or self.closed.is_set():
             return
         self._queue.append(data)

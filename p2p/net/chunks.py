@@ -1,9 +1,9 @@
 """The chunk protocol, without any I/O: the same over a TLS connection and over a libp2p stream.
 
-Every record has a 5-byte header, kind and length of the body. The puller proves itself with ``HELLO`` and asks with
-``WANT`` for chunks by their SHA-256; the provider answers in that order, each with ``CHUNK`` or ``FAILED``. What is
-wanted and not yet answered is the credit: a provider never has more to send than the puller asked for. See
-``docs/bulk.md``.
+Every record has a 5-byte header, kind and length of the body. The puller proves itself with ``HELLO`` and
+asks with ``WANT`` for chunks by their SHA-256; the provider answers in that order, each with ``CHUNK`` or
+``FAILED``. What is wanted and not yet answered is the credit: a provider never has more to send than the
+puller asked for. See ``docs/bulk.md``.
 """
 
 from __future__ import annotations
@@ -85,7 +85,10 @@ def parse_header(header: bytes | bytearray | memoryview) -> tuple[RecordKind, in
 
 def error_to_body(error: ErrorBody) -> bytes:
     """The body of a ``FAILED`` record."""
-    texts = (text.encode()[: 4 * ERROR_TEXT_MAX_CHARS] for text in (error.code, error.what, error.meaning, error.hint))
+    texts = (
+        text.encode()[: 4 * ERROR_TEXT_MAX_CHARS]
+        for text in (error.code, error.what, error.meaning, error.hint)
+    )
     return struct.pack("!BB", error.family.value, error.retryable) + b"".join(
         struct.pack("!H", len(text)) + text for text in texts
     )
@@ -139,7 +142,8 @@ class ProviderSession:
 
 
 class PullPlan:
-    """What is still to be pulled. Lives on when a session is lost, so that a new one asks only for the rest."""
+    """What is still to be pulled. Lives on when a session is lost, so that a new one asks only for the
+    rest."""
 
     def __init__(self, wanted: Iterable[ChunkRef]) -> None:
         self._waiting: deque[ChunkRef] = deque(dict.fromkeys(wanted))
@@ -208,7 +212,8 @@ class PullPlan:
         self.done_bytes += self._asked.popleft().size
 
     def lost(self, partial_bytes: int) -> None:
-        """The session is lost, ``partial_bytes`` into the chunk that was due: all that was asked waits again."""
+        """The session is lost, ``partial_bytes`` into the chunk that was due: all that was asked waits
+        again."""
         self.resent_bytes += partial_bytes
         self._waiting.extendleft(reversed(self._asked))
         self._asked.clear()

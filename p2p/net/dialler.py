@@ -21,9 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 async def open_stream(host: Host, peer_id: PeerId, protocol: str, addrs: Iterable[str]) -> INetStream:
-    """A stream of ``protocol`` to the peer, over a connection that exists or a new one, within ``DIAL_TIMEOUT_S``.
+    """A stream of ``protocol`` to the peer, over a connection that exists or a new one, within
+    ``DIAL_TIMEOUT_S``.
 
-    :raises EnvironmentFailure: ``peer_unreachable``, or ``wrong_peer``: another peer answers at its addresses.
+    :raises EnvironmentFailure: ``peer_unreachable``, or ``wrong_peer``: another peer answers at its
+    addresses.
     :raises UserError: an address is malformed.
     """
     target = ID.from_base58(peer_id)

@@ -1,7 +1,7 @@
 """Gossip: small signed announcements to everybody, at a few messages a second. Never an authority.
 
-The library's gossipsub with every parameter set, and with checks of our own between the wire and it: topic, size,
-signer, freshness and rate are judged before a message is passed on or heard.
+The library's gossipsub with every parameter set, and with checks of our own between the wire and it: topic,
+size, signer, freshness and rate are judged before a message is passed on or heard.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _DEGREE, _DEGREE_LOW, _DEGREE_HIGH = 6, 4, 12
 _RPC_MAX_BYTES = 4 * GOSSIP_MESSAGE_MAX_BYTES  # several messages and control in one
 _SIGNATURE_AND_ENVELOPE_BYTES = 512
 
-# Invalid messages cost a point each, forgotten by half in 7 heartbeats: a peer that keeps sending them is soon
-# below the thresholds and ignored; first deliveries give back a little. No penalty for sharing an address: many
-# home peers are behind one, and tests and demos run on one machine.
+# Invalid messages cost a point each, forgotten by half in 7 heartbeats: a peer that keeps sending them is
+# soon below the thresholds and ignored; first deliveries give back a little. No penalty for sharing an
+# address: many home peers are behind one, and tests and demos run on one machine.
 _SCORES = ScoreParams(
     p1_time_in_mesh=TopicScoreParams(weight=0.01, cap=10.0, decay=0.999),
     p2_first_message_deliveries=TopicScoreParams(weight=0.1, cap=50.0, decay=0.99),
@@ -86,7 +86,8 @@ class _Pubsub(Pubsub):
         self._last_seqno = 0
 
     def _next_seqno(self) -> bytes:
-        """Milliseconds of wall time, always rising: how a receiver judges freshness, also after a restart of ours."""
+        """Milliseconds of wall time, always rising: how a receiver judges freshness, also after a restart of
+        ours."""
         self._last_seqno = max(self._last_seqno + 1, int(self._clock.now_s() * 1000))
         return self._last_seqno.to_bytes(8, "big")
 

@@ -43,9 +43,9 @@ class Message(Protocol):
     signature: bytes
 
     @property
-    def topicIDs(self) -> Sequence[str]: ...  # noqa: N802 -- the wire's name
+    def topicIDs(self) -> Sequence[str]: ...
 
-    def ByteSize(self) -> int: ...  # noqa: N802
+    def ByteSize(self) -> int: ...
 
 
 class GossipRules:

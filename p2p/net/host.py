@@ -1,4 +1,5 @@
-"""One libp2p host, with every default that bites set explicitly (Noise and our muxer over TCP, and nothing else).
+"""One libp2p host, with every default that bites set explicitly (Noise and our muxer over TCP, and nothing
+else).
 
 The library is built for open networks with discovery; what it does by itself here is reduced to connecting,
 encrypting and multiplexing:
@@ -158,7 +159,8 @@ def _bad_address(text: str) -> UserError:
 
 
 def host_and_port(address: multiaddr.Multiaddr) -> tuple[str, int]:
-    """The host (an IP address or a name) and the TCP port of an address that :func:`parse_address` accepted."""
+    """The host (an IP address or a name) and the TCP port of an address that :func:`parse_address`
+    accepted."""
     first = address.protocols()[0]
     return str(address.value_for_protocol(first.code)), int(address.value_for_protocol("tcp"))
 
@@ -186,7 +188,8 @@ async def running(host: Host, listen_addrs: Sequence[str]) -> AsyncIterator[tupl
 
 
 def _check_free(address: multiaddr.Multiaddr) -> None:
-    """The library sets SO_REUSEPORT, so that two hosts would share a port and each get half the connections."""
+    """The library sets SO_REUSEPORT, so that two hosts would share a port and each get half the
+    connections."""
     name, port = host_and_port(address)
     if port == 0:
         return

@@ -16,8 +16,8 @@ from p2p.core.ids import PeerId, parse_peer_id
 SEED_BYTES = 32
 SIGNATURE_BYTES = 64
 
-# libp2p peer ids: an identity multihash (code 0, length 36) of the protobuf PublicKey {1: Ed25519 (1), 2: 32 bytes}.
-# https://github.com/libp2p/specs/blob/master/peer-ids/peer-ids.md
+# libp2p peer ids: an identity multihash (code 0, length 36) of the protobuf PublicKey {1: Ed25519 (1), 2: 32
+# bytes}. https://github.com/libp2p/specs/blob/master/peer-ids/peer-ids.md
 _PEER_ID_PREFIX = bytes((0x00, 0x24, 0x08, 0x01, 0x12, 0x20))
 _FILE_MODE = 0o600
 
@@ -55,7 +55,8 @@ class PeerIdentity:
 
     @classmethod
     def load_or_create(cls, path: Path) -> PeerIdentity:
-        """Read the key at ``path``; if there is none, write a fresh one (mode 0600) so that it is whole or absent.
+        """Read the key at ``path``; if there is none, write a fresh one (mode 0600) so that it is whole or
+        absent.
 
         Two processes that start at the same time agree on one key.
 
@@ -95,7 +96,8 @@ def _read(path: Path) -> bytes | None:
 
 
 def _create(path: Path, seed: bytes) -> None:
-    """Write beside ``path``, then link it there: the first of two writers wins and no reader sees half a key."""
+    """Write beside ``path``, then link it there: the first of two writers wins and no reader sees half a
+    key."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
     try:
@@ -126,7 +128,8 @@ def public_key_of(peer_id: str) -> bytes:
 
 
 def verify_peer_signature(peer_id: str, message: bytes, signature: bytes) -> bool:
-    """Whether ``peer_id``'s key signed exactly ``message``. A malformed peer id or signature is just false."""
+    """Whether ``peer_id``'s key signed exactly ``message``. A malformed peer id or signature is just
+    false."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key_of(peer_id)).verify(signature, message)
     except (UserError, InvalidSignature, ValueError):

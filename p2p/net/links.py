@@ -9,8 +9,9 @@ from p2p.net.channel import Channel
 class Links:
     """The live channels of a peer.
 
-    When two peers dial each other at once there are two channels. Both sides prefer the one that the smaller peer
-    id dialled, and of several from one dialler the newest, so they agree without talking; the other is drained.
+    When two peers dial each other at once there are two channels. Both sides prefer the one that the smaller
+    peer id dialled, and of several from one dialler the newest, so they agree without talking; the other is
+    drained.
     """
 
     def __init__(self, own_id: PeerId) -> None:
@@ -18,7 +19,8 @@ class Links:
         self._channels: dict[PeerId, list[Channel]] = {}
 
     def add(self, channel: Channel) -> list[Channel]:
-        """Take a new channel in; those that it supersedes are returned (same dialler: it lost the older one)."""
+        """Take a new channel in; those that it supersedes are returned (same dialler: it lost the older
+        one)."""
         known = self._channels.setdefault(channel.peer_id, [])
         superseded = [old for old in known if old.dialler == channel.dialler]
         known.append(channel)

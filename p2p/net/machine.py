@@ -1,8 +1,8 @@
 """The control channel's protocol, without any I/O: bytes in, events and bytes out.
 
-A channel carries frames, each with a 4-byte big-endian length before it. Both sides may ask; the dialler draws
-odd ids and the listener even ones, always rising. ``REQUEST``, ``STREAM``, ``CREDIT`` and ``CANCEL`` go from asker
-to answerer, ``REPLY``, ``ERROR``, ``ITEM`` and ``END`` the other way. See ``docs/control.md``.
+A channel carries frames, each with a 4-byte big-endian length before it. Both sides may ask; the dialler
+draws odd ids and the listener even ones, always rising. ``REQUEST``, ``STREAM``, ``CREDIT`` and ``CANCEL`` go
+from asker to answerer, ``REPLY``, ``ERROR``, ``ITEM`` and ``END`` the other way. See ``docs/control.md``.
 """
 
 from __future__ import annotations

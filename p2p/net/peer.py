@@ -81,8 +81,9 @@ class Peer:
     ) -> AsyncIterator[Peer]:
         """Run a peer for the length of the block.
 
-        ``listen_addrs`` are multiaddrs (``/ip4/0.0.0.0/tcp/4001``; port 0 takes a free one); with none the peer can
-        only dial. ``topics`` are all the gossip topics it will ever hear or publish; with none, gossip is off.
+        ``listen_addrs`` are multiaddrs (``/ip4/0.0.0.0/tcp/4001``; port 0 takes a free one); with none the
+        peer can only dial. ``topics`` are all the gossip topics it will ever hear or publish; with none,
+        gossip is off.
 
         :raises UserError: ``bad_address``.
         :raises EnvironmentFailure: ``cannot_listen``.
@@ -104,11 +105,13 @@ class Peer:
     # -- serving
 
     def serve(self, method: str, handler: Handler, *, timeout_s: float = HANDLER_TIMEOUT_S) -> None:
-        """Answer calls of ``method``. The handler is cancelled when the caller gives up or after ``timeout_s``."""
+        """Answer calls of ``method``. The handler is cancelled when the caller gives up or after
+        ``timeout_s``."""
         self._methods.add(method, handler, timeout_s)
 
     def serve_stream(self, method: str, handler: StreamHandler) -> None:
-        """Answer streams of ``method``; the generator waits in its ``yield`` while the caller has no credit left."""
+        """Answer streams of ``method``; the generator waits in its ``yield`` while the caller has no credit
+        left."""
         self._methods.add_stream(method, handler)
 
     # -- asking
@@ -122,10 +125,12 @@ class Peer:
         addrs: Iterable[str] = (),
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> bytes:
-        """Ask a peer and wait for its reply; dials it (at ``addrs`` and where it was last reached) if need be.
+        """Ask a peer and wait for its reply; dials it (at ``addrs`` and where it was last reached) if need
+        be.
 
         :raises CyxWizError: what the other side's handler raised.
-        :raises EnvironmentFailure: ``peer_unreachable``, ``peer_timeout``, ``wrong_peer``, ``peer_internal``, ...
+        :raises EnvironmentFailure: ``peer_unreachable``, ``peer_timeout``, ``wrong_peer``, ``peer_internal``,
+        ...
         """
         try:
             with trio.fail_after(timeout_s):
@@ -164,11 +169,13 @@ class Peer:
         return self._links.peers()
 
     def on_disconnect(self, callback: DisconnectCallback) -> None:
-        """Have ``callback(peer_id)`` called when the last channel to a peer has ended. It must not block or raise."""
+        """Have ``callback(peer_id)`` called when the last channel to a peer has ended. It must not block or
+        raise."""
         self._on_disconnect.append(callback)
 
     def remote_host(self, peer_id: str) -> str | None:
-        """The IP address from or at which a peer is connected directly; none if it is not, or only relayed."""
+        """The IP address from or at which a peer is connected directly; none if it is not, or only
+        relayed."""
         for connection in self.host.swarm.get_connections(ID.from_base58(parse_peer_id(peer_id))):
             address = connection.muxed_conn.get_remote_address()  # type: ignore[attr-defined]
             if address is not None and not connection.is_closed:

@@ -1,7 +1,7 @@
 """TLS 1.3 between two peers that have told each other their certificates over an authenticated channel.
 
-Each peer makes one self-signed certificate when it starts. Nobody's signature on it means anything: a connection
-counts only if the other end shows exactly the certificate that its peer id announced.
+Each peer makes one self-signed certificate when it starts. Nobody's signature on it means anything: a
+connection counts only if the other end shows exactly the certificate that its peer id announced.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from p2p.core.errors import UserError
 from p2p.core.limits import CERTIFICATE_MAX_BYTES, CERTIFICATES_TRUSTED_MAX
 
-# "No well-defined expiration", RFC 5280 4.1.2.5: what limits a certificate is its ticket, and clocks may be wrong.
+# "No well-defined expiration", RFC 5280 4.1.2.5: what limits a certificate is its ticket, and clocks may be
+# wrong.
 _NOT_BEFORE = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 _NOT_AFTER = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
 
@@ -64,7 +65,8 @@ class TlsEnd:
                 context.load_cert_chain(path)
 
     def trust(self, certificate: bytes) -> None:
-        """Let the handshake with ``certificate`` succeed; compare what it showed with :func:`shown` all the same.
+        """Let the handshake with ``certificate`` succeed; compare what it showed with :func:`shown` all the
+        same.
 
         :raises UserError: ``bad_certificate``.
         """
@@ -79,7 +81,9 @@ class TlsEnd:
             for context in (self._server, self._client):
                 context.load_verify_locations(cadata=certificate)
         except (ssl.SSLError, ValueError) as error:
-            raise UserError("bad_certificate", "The other side announced something else than a certificate.") from error
+            raise UserError(
+                "bad_certificate", "The other side announced something else than a certificate."
+            ) from error
         self._trusted.add(certificate)
 
     @property

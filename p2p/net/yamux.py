@@ -1,7 +1,8 @@
 """Stream multiplexing: yamux frames, with event-driven windows and hard limits.
 
 The frames are those of yamux (https://github.com/hashicorp/yamux/blob/master/spec.md); the protocol id is our
-own, because py-libp2p builds its own muxer for ``/yamux/1.0.0`` whatever class is registered. Different from it:
+own, because py-libp2p builds its own muxer for ``/yamux/1.0.0`` whatever class is registered. Different from
+it:
 
 * a writer without window waits on an event and for up to ``MUX_STALL_TIMEOUT_S``, not 5 s in steps of 10 ms;
 * windows start at yamux' 256 KiB and grow only for a stream that is being read, so that an idle stream can
@@ -14,18 +15,16 @@ own, because py-libp2p builds its own muxer for ``/yamux/1.0.0`` whatever class 
 from __future__ import annotations
 
 import logging
-import struct
 from collections.abc import Awaitable, Callable
-from types import TracebackType
+from contextlib import suppress
 
 import trio
-from libp2p.abc import IMuxedConn, IMuxedStream, ISecureConn
+from libp2p.abc import IMuxedConn, ISecureConn
 from libp2p.connection_types import ConnectionType
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.exceptions import (
     MuxedConnUnavailable,
-    MuxedStreamEOF,
     MuxedStreamError,
     MuxedStreamReset,
 )
@@ -38,166 +37,24 @@ from p2p.core.limits import (
     MUX_STREAMS_PER_CONNECTION_MAX,
     MUX_WINDOW_MAX_BYTES,
 )
+from p2p.net.yamux_stream import (
+    ACK,
+    DATA,
+    FIN,
+    GO_AWAY,
+    HEADER,
+    PING,
+    RST,
+    SYN,
+    WINDOW_UPDATE,
+    BoundedStream,
+    MuxViolation,
+)
 
 logger = logging.getLogger(__name__)
 
 MUXER_PROTOCOL = TProtocol("/cyxwiz/yamux/1")
-
-_HEADER = struct.Struct("!BBHII")  # version, type, flags, stream id, length
-_DATA, _WINDOW_UPDATE, _PING, _GO_AWAY = range(4)
-_SYN, _ACK, _FIN, _RST = 1, 2, 4, 8
-_WINDOW_START_BYTES = 256 * 1024  # yamux' initial window, in both directions
-# One Noise message carries 65,519 bytes of plaintext; header and payload of a frame fill exactly one.
-_PAYLOAD_MAX_BYTES = 65_519 - _HEADER.size
-
-
-class _ProtocolViolation(Exception):
-    """The remote side broke the rules of yamux or of the limits above."""
-
-
-class BoundedStream(IMuxedStream):
-    """One stream of a :class:`BoundedYamux` connection."""
-
-    def __init__(self, stream_id: int, conn: BoundedYamux) -> None:
-        self.stream_id = stream_id
-        self.muxed_conn = conn
-        self._conn = conn
-        self._received = bytearray()
-        self._readable = trio.Event()
-        self._send_window = _WINDOW_START_BYTES
-        self._writable = trio.Event()
-        self._receive_window = _WINDOW_START_BYTES  # what the remote side may still send
-        self._target_window = _WINDOW_START_BYTES
-        self._read_closed = False
-        self._write_closed = False
-        self._reset = False
-
-    @property
-    def is_closed(self) -> bool:
-        return self._reset or (self._read_closed and self._write_closed)
-
-    async def read(self, n: int | None = None) -> bytes:
-        """Up to ``n`` bytes (all that is there if ``None`` or negative); waits while there is nothing.
-
-        :raises MuxedStreamEOF: the remote side has finished.
-        :raises MuxedStreamReset: the stream was reset or the connection lost.
-        """
-        while not self._received:
-            if self._reset:
-                raise MuxedStreamReset("stream was reset")
-            if self._read_closed:
-                raise MuxedStreamEOF("stream has ended")
-            await self._readable.wait()
-        await trio.lowlevel.checkpoint()
-        if n is None or n < 0 or n >= len(self._received):
-            data = bytes(self._received)
-            self._received.clear()
-        else:
-            data = bytes(memoryview(self._received)[:n])
-            del self._received[:n]
-        self._grant_window()
-        if not self._received and not self._reset and not self._read_closed:
-            self._readable = trio.Event()
-        return data
-
-    def _grant_window(self) -> None:
-        """Give back what was read once it is half a window; the window doubles for a stream that is read."""
-        if self._read_closed or self._reset:
-            return
-        missing = self._target_window - self._receive_window - len(self._received)
-        if missing < self._target_window // 2:
-            return
-        grown = min(self._target_window * 2, MUX_WINDOW_MAX_BYTES)
-        increment = missing + grown - self._target_window
-        self._target_window = grown
-        self._receive_window += increment
-        self._conn.queue_control(_WINDOW_UPDATE, 0, self.stream_id, increment)
-
-    async def write(self, data: bytes) -> None:
-        """Send all of ``data``.
-
-        :raises MuxedStreamError: the stream is closed, reset, or the remote side stopped reading.
-        """
-        view = memoryview(data)
-        while view:
-            if self._reset or self._write_closed:
-                raise MuxedStreamReset("stream is closed for writing")
-            if self._send_window <= 0:
-                await self._await_window()
-                continue
-            count = min(self._send_window, _PAYLOAD_MAX_BYTES, len(view))
-            self._send_window -= count
-            await self._conn.send_data(self.stream_id, view[:count])
-            view = view[count:]
-
-    async def _await_window(self) -> None:
-        self._writable = trio.Event()
-        with trio.move_on_after(MUX_STALL_TIMEOUT_S) as scope:
-            await self._writable.wait()
-        if scope.cancelled_caught:
-            await self.reset()
-            raise MuxedStreamReset(f"the remote side has not read for {MUX_STALL_TIMEOUT_S:.0f} s")
-
-    async def close(self) -> None:
-        """Finish writing; reading goes on until the remote side finishes too."""
-        if not self._write_closed and not self._reset:
-            self._write_closed = True
-            self._conn.queue_control(_WINDOW_UPDATE, _FIN, self.stream_id, 0)
-            self._conn.forget_if_closed(self)
-        await trio.lowlevel.checkpoint()
-
-    async def reset(self) -> None:
-        """End both directions at once."""
-        if not self.is_closed:
-            self._conn.queue_control(_WINDOW_UPDATE, _RST, self.stream_id, 0)
-        self.abort()
-        await trio.lowlevel.checkpoint()
-
-    def abort(self) -> None:
-        """The stream is gone: wake whoever waits for it. Bytes already received are dropped."""
-        self._reset = True
-        self._received.clear()
-        self._readable.set()
-        self._writable.set()
-        self._conn.forget_if_closed(self)
-
-    # -- called by the connection's reader
-
-    def on_data(self, data: memoryview) -> None:
-        if self._reset or self._read_closed:
-            return
-        if len(data) > self._receive_window:
-            raise _ProtocolViolation(f"stream {self.stream_id}: more data than window")
-        self._receive_window -= len(data)
-        self._received += data
-        self._readable.set()
-
-    def on_window_update(self, increment: int) -> None:
-        self._send_window += increment
-        if self._send_window > 0:
-            self._writable.set()
-
-    def on_finished(self) -> None:
-        self._read_closed = True
-        self._readable.set()
-        self._conn.forget_if_closed(self)
-
-    def set_deadline(self, ttl: int) -> None:
-        raise NotImplementedError("use trio's timeouts")
-
-    def get_remote_address(self) -> tuple[str, int] | None:
-        return self._conn.get_remote_address()
-
-    async def __aenter__(self) -> BoundedStream:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        await self.close()
+_CLOSE_TIMEOUT_S = 1.0
 
 
 class BoundedYamux(IMuxedConn):
@@ -245,7 +102,8 @@ class BoundedYamux(IMuxedConn):
     # -- lifetime
 
     async def start(self) -> None:
-        """Run the connection until it ends. Never raises but when cancelled: the library would take the host down."""
+        """Run the connection until it ends. Never raises but when cancelled: the library would take the host
+        down."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._flush_control)
@@ -253,7 +111,7 @@ class BoundedYamux(IMuxedConn):
                 self.event_started.set()
                 try:
                     await self._read_frames()
-                except _ProtocolViolation as violation:
+                except MuxViolation as violation:
                     logger.warning("connection to %s: %s", self.peer_id, violation)
                 except Exception as error:
                     # Whatever the library's layers raise on a broken connection or a bad ciphertext.
@@ -265,9 +123,9 @@ class BoundedYamux(IMuxedConn):
 
     async def close(self) -> None:
         if not self._shut:
-            self.queue_control(_GO_AWAY, 0, 0, 0)
-            with trio.move_on_after(1):
-                await self._send(b"")
+            self.queue_control(GO_AWAY, 0, 0, 0)
+            with trio.move_on_after(_CLOSE_TIMEOUT_S), suppress(MuxedStreamError):
+                await self._send(b"", timeout_s=_CLOSE_TIMEOUT_S)
         with trio.CancelScope(shield=True):
             await self._tear_down()
 
@@ -281,7 +139,7 @@ class BoundedYamux(IMuxedConn):
             return
         self._closed = True
         try:
-            with trio.move_on_after(1):
+            with trio.move_on_after(_CLOSE_TIMEOUT_S):
                 await self.secured_conn.close()
         except Exception as error:
             logger.debug("closing the connection to %s: %r", self.peer_id, error)
@@ -295,7 +153,7 @@ class BoundedYamux(IMuxedConn):
             await trio.sleep(MUX_SILENCE_S)
             if self._heard:
                 continue
-            self.queue_control(_PING, _SYN, 0, 0)
+            self.queue_control(PING, SYN, 0, 0)
             await trio.sleep(MUX_SILENCE_S)
             if not self._heard:
                 logger.info("connection to %s: silent for %.0f s", self.peer_id, 2 * MUX_SILENCE_S)
@@ -318,10 +176,10 @@ class BoundedYamux(IMuxedConn):
         mine = self._next_id % 2
         if sum(1 for stream_id in self._streams if stream_id % 2 == mine) >= MUX_STREAMS_PER_CONNECTION_MAX:
             raise MuxedStreamError(f"{MUX_STREAMS_PER_CONNECTION_MAX} streams are open already")
-        stream = BoundedStream(self._next_id, self)
+        stream = BoundedStream(self._next_id, self, self)
         self._next_id += 2
         self._streams[stream.stream_id] = stream
-        self.queue_control(_WINDOW_UPDATE, _SYN, stream.stream_id, 0)
+        self.queue_control(WINDOW_UPDATE, SYN, stream.stream_id, 0)
         return stream
 
     async def accept_stream(self) -> BoundedStream:
@@ -341,7 +199,7 @@ class BoundedYamux(IMuxedConn):
         """Have a control frame written soon; order against later data is kept."""
         if self._shut:
             return
-        self._control += _HEADER.pack(0, kind, flags, stream_id, value)
+        self._control += HEADER.pack(0, kind, flags, stream_id, value)
         self._control_waiting.set()
 
     async def _flush_control(self) -> None:
@@ -354,10 +212,11 @@ class BoundedYamux(IMuxedConn):
                 return
 
     async def send_data(self, stream_id: int, payload: memoryview) -> None:
-        await self._send(b"".join((_HEADER.pack(0, _DATA, 0, stream_id, len(payload)), payload)))
+        await self._send(b"".join((HEADER.pack(0, DATA, 0, stream_id, len(payload)), payload)))
 
-    async def _send(self, frame: bytes) -> None:
-        """Write pending control frames and ``frame``; shielded, because half a frame would garble all that follows."""
+    async def _send(self, frame: bytes, timeout_s: float = MUX_STALL_TIMEOUT_S) -> None:
+        """Write pending control frames and ``frame``; shielded, because half a frame would garble all that
+        follows."""
         async with self._write_lock:
             if self._shut and not frame and not self._control:
                 return
@@ -368,7 +227,7 @@ class BoundedYamux(IMuxedConn):
             if not data:
                 return
             failure: Exception | None = None
-            with trio.CancelScope(shield=True), trio.move_on_after(MUX_STALL_TIMEOUT_S) as scope:
+            with trio.CancelScope(shield=True), trio.move_on_after(timeout_s) as scope:
                 try:
                     await self.secured_conn.write(data)
                 except Exception as error:
@@ -389,62 +248,62 @@ class BoundedYamux(IMuxedConn):
             used = self._take_frames(buffer)
             del buffer[:used]
             if len(self._control) > MUX_CONTROL_BUFFER_MAX_BYTES:
-                raise _ProtocolViolation("it does not read what it makes us send")
+                raise MuxViolation("it does not read what it makes us send")
 
     def _take_frames(self, buffer: bytearray) -> int:
         """Handle every whole frame in ``buffer``; the number of bytes used."""
         position = 0
         with memoryview(buffer) as view:
-            while len(view) - position >= _HEADER.size:
-                version, kind, flags, stream_id, length = _HEADER.unpack_from(view, position)
+            while len(view) - position >= HEADER.size:
+                version, kind, flags, stream_id, length = HEADER.unpack_from(view, position)
                 if version != 0:
-                    raise _ProtocolViolation(f"yamux version {version}")
-                payload = length if kind == _DATA else 0
+                    raise MuxViolation(f"yamux version {version}")
+                payload = length if kind == DATA else 0
                 if payload > MUX_WINDOW_MAX_BYTES:
-                    raise _ProtocolViolation(f"a data frame of {payload} bytes")
-                end = position + _HEADER.size + payload
+                    raise MuxViolation(f"a data frame of {payload} bytes")
+                end = position + HEADER.size + payload
                 if end > len(view):
                     break
-                with view[position + _HEADER.size : end] as data:
+                with view[position + HEADER.size : end] as data:
                     self._on_frame(kind, flags, stream_id, length, data)
                 position = end
         return position
 
     def _on_frame(self, kind: int, flags: int, stream_id: int, length: int, data: memoryview) -> None:
-        if kind == _PING:
-            if flags & _SYN:
-                self.queue_control(_PING, _ACK, 0, length)
+        if kind == PING:
+            if flags & SYN:
+                self.queue_control(PING, ACK, 0, length)
             return
-        if kind == _GO_AWAY:
+        if kind == GO_AWAY:
             self._fail()
             return
-        if kind not in (_DATA, _WINDOW_UPDATE):
-            raise _ProtocolViolation(f"frame type {kind}")
-        stream = self._on_syn(stream_id) if flags & _SYN else self._streams.get(stream_id)
+        if kind not in (DATA, WINDOW_UPDATE):
+            raise MuxViolation(f"frame type {kind}")
+        stream = self._on_syn(stream_id) if flags & SYN else self._streams.get(stream_id)
         if stream is None:
             return  # a stream that we have reset or refused: what was on its way is dropped
-        if kind == _DATA:
+        if kind == DATA:
             stream.on_data(data)
         elif length:
             stream.on_window_update(length)
-        if flags & _RST:
+        if flags & RST:
             stream.abort()
-        elif flags & _FIN:
+        elif flags & FIN:
             stream.on_finished()
 
     def _on_syn(self, stream_id: int) -> BoundedStream | None:
         remote = 0 if self._initiator else 1
         if stream_id == 0 or stream_id % 2 != remote or stream_id in self._streams:
-            raise _ProtocolViolation(f"stream id {stream_id} is not free")
+            raise MuxViolation(f"stream id {stream_id} is not free")
         if sum(1 for known in self._streams if known % 2 == remote) >= MUX_STREAMS_PER_CONNECTION_MAX:
-            self.queue_control(_WINDOW_UPDATE, _RST, stream_id, 0)
+            self.queue_control(WINDOW_UPDATE, RST, stream_id, 0)
             return None
-        stream = BoundedStream(stream_id, self)
+        stream = BoundedStream(stream_id, self, self)
         try:
             self._accept_send.send_nowait(stream)
         except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
-            self.queue_control(_WINDOW_UPDATE, _RST, stream_id, 0)
+            self.queue_control(WINDOW_UPDATE, RST, stream_id, 0)
             return None
         self._streams[stream_id] = stream
-        self.queue_control(_WINDOW_UPDATE, _ACK, stream_id, 0)
+        self.queue_control(WINDOW_UPDATE, ACK, stream_id, 0)
         return stream

@@ -7,9 +7,9 @@ an exclusive lock: one localnet per folder, and a ``kill -9`` loses at most what
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from solders.keypair import Keypair
 from solders.litesvm import LiteSVM
 from solders.message import Message
 from solders.pubkey import Pubkey
-from solders.signature import Signature
 from solders.token.state import Mint, TokenAccount
 from solders.transaction import Transaction, VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata, TransactionMetadata
@@ -33,24 +32,14 @@ from solders.transaction_status import (
 )
 
 from p2p.chain.addresses import TOKEN_PROGRAM
+from p2p.chain.localnet_journal import Journal
 from p2p.core.clock import Clock
-from p2p.core.errors import EnvironmentFailure
 
 SLOT_S = 0.4  # Solana's aim
 BLOCKHASH_SLOTS = 150  # for how many slots a blockhash is recent (Solana's MAX_PROCESSING_AGE)
 FAUCET_LAMPORTS = 10**17
 USDC_DECIMALS = 6
 TOKEN_ACCOUNT_BYTES = 165
-
-_SCHEMA = """
-create table if not exists genesis (
-    id integer primary key check (id = 1), seed blob not null, began_s real not null
-);
-create table if not exists clock (id integer primary key check (id = 1), ahead_s real not null);
-create table if not exists landed (
-    id integer primary key, slot integer not null, time_s integer not null, raw blob not null
-);
-"""
 
 
 class NotLanded(Exception):
@@ -97,8 +86,15 @@ class LocalChain:
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._clock = clock
-        self._journal = _open_journal(folder / "localnet.sqlite")
-        self._seed, self._began_s, self._ahead_s = self._read_genesis()
+        self._journal = Journal(folder / "localnet.journal")
+        records = list(self._journal.records())
+        if not records:
+            genesis = {"seed": secrets.token_hex(32), "began_s": clock.now_s()}
+            self._journal.append(genesis)
+            records.append(genesis)
+        self._seed = bytes.fromhex(records[0]["seed"])
+        self._began_s: float = records[0]["began_s"]
+        self._ahead_s = 0.0
         self.landed: dict[str, Landed] = {}
         self.by_address: dict[Pubkey, list[str]] = {}
         self.faucet = Keypair.from_seed(self._derive(b"faucet"))
@@ -106,24 +102,20 @@ class LocalChain:
         self._svm = LiteSVM().with_blockhash_check(False)
         self._slot = 0
         self._set_genesis_accounts()
-        for slot, time_s, raw in self._journal.execute("select slot, time_s, raw from landed order by id"):
-            self._run(VersionedTransaction.from_bytes(raw), slot, time_s)
+        for record in records[1:]:
+            self._replay(record)
 
     def close(self) -> None:
         self._journal.close()
 
-    # -- genesis
+    def _replay(self, record: dict[str, Any]) -> None:
+        if "ahead_s" in record:
+            self._ahead_s = record["ahead_s"]
+        else:
+            raw = base64.b64decode(record["raw"])
+            self._run(VersionedTransaction.from_bytes(raw), record["slot"], record["time_s"])
 
-    def _read_genesis(self) -> tuple[bytes, float, float]:
-        with self._journal:
-            self._journal.execute(
-                "insert or ignore into genesis values (1, ?, ?)",
-                (secrets.token_bytes(32), self._clock.now_s()),
-            )
-            self._journal.execute("insert or ignore into clock values (1, 0)")
-        seed, began_s = self._journal.execute("select seed, began_s from genesis").fetchone()
-        (ahead_s,) = self._journal.execute("select ahead_s from clock").fetchone()
-        return seed, began_s, ahead_s
+    # -- genesis
 
     def _derive(self, purpose: bytes) -> bytes:
         return hashlib.sha256(self._seed + purpose).digest()
@@ -150,8 +142,7 @@ class LocalChain:
     def advance(self, seconds: float) -> None:
         """Put the chain's clock forward, for ever."""
         self._ahead_s += seconds
-        with self._journal:
-            self._journal.execute("update clock set ahead_s = ?", (self._ahead_s,))
+        self._journal.append({"ahead_s": self._ahead_s})
 
     def slot(self) -> int:
         """Slots pass with time, whether or not anything happens in them; they never go back."""
@@ -207,9 +198,8 @@ class LocalChain:
         """
         self.check_fresh(transaction)
         landed = self._run(transaction, self.slot(), int(self.now_s()))
-        with self._journal:
-            row = (landed.slot, landed.time_s, bytes(transaction))
-            self._journal.execute("insert into landed (slot, time_s, raw) values (?, ?, ?)", row)
+        raw = base64.b64encode(bytes(transaction)).decode()
+        self._journal.append({"slot": landed.slot, "time_s": landed.time_s, "raw": raw})
         return landed
 
     def send_as_faucet(self, instructions: list[Instruction]) -> Landed:
@@ -297,26 +287,3 @@ def error_json(error: Any) -> object:
 
 def _word(error: object) -> str:
     return str(error).rpartition(".")[2]
-
-
-def is_signed(transaction: VersionedTransaction) -> bool:
-    return Signature.default() not in transaction.signatures
-
-
-def _open_journal(path: Path) -> sqlite3.Connection:
-    """:raises EnvironmentFailure: another localnet has it, or it cannot be opened."""
-    try:
-        journal = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
-        journal.execute("pragma locking_mode = exclusive")
-        journal.execute("pragma journal_mode = wal")
-        journal.execute("pragma synchronous = normal")
-        journal.executescript(_SCHEMA)
-    except sqlite3.Error as error:
-        raise EnvironmentFailure(
-            "localnet_folder",
-            f"The localnet cannot use {path.parent}: {error}.",
-            "No localnet was started.",
-            "If another localnet runs there, use that one.",
-            retryable=False,
-        ) from None
-    return journal

@@ -1,0 +1,139 @@
+"""What every part of the agent works with, and how a job's row reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from p2p.chain.escrow import EscrowClient
+from p2p.chain.transaction import SignedTransaction
+from p2p.core.clock import Clock
+from p2p.core.errors import Bug, CyxWizError, EnvironmentFailure
+from p2p.core.jobspec import JobSpec
+from p2p.core.manifest import Manifest
+from p2p.core.messages.jobs import JobRef, JobView, ResultStatement, Terms
+from p2p.core.paths import Home
+from p2p.core.signing import Signed
+from p2p.engine.joblog import JobLog
+from p2p.engine.link import CoordinatorLink
+from p2p.engine.live import LiveJobs
+from p2p.engine.sources import InputSource
+from p2p.engine.wallets import Wallets
+from p2p.net.peer import Peer
+from p2p.store.engine import EngineTables, JobRow
+from p2p.wire.codec import decode, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The agent's parts."""
+
+    home: Home
+    clock: Clock
+    tables: EngineTables
+    peer: Peer
+    wallets: Wallets
+    link: CoordinatorLink
+    source: InputSource
+    live: LiveJobs
+
+    @asynccontextmanager
+    async def chain(self) -> AsyncIterator[EscrowClient]:
+        """A client of the configured chain."""
+        async with EscrowClient(self.link.chain_config(), self.clock) as client:
+            yield client
+
+    def folder(self, job_id: str) -> Path:
+        """The job's own folder: its small inputs and its logs."""
+        return self.home.engine.job(job_id)
+
+    def log(self, job_id: str, epoch: int) -> JobLog:
+        """The log of an attempt."""
+        return JobLog(self.folder(job_id), epoch)
+
+    async def job(self, job_id: str) -> JobRow:
+        """The job's row as it is now."""
+        row = await self.tables.job(job_id)
+        if row is None:
+            raise Bug(f"job {job_id} is not in the journal")
+        return row
+
+    async def refresh(self, job_id: str) -> JobView:
+        """The job as the coordinator has it now; kept in the journal.
+
+        :raises CyxWizError: as :meth:`CoordinatorLink.call`.
+        """
+        view = await self.link.call("job.show", JobRef(job_id), JobView)
+        await self.keep_view(job_id, view)
+        return view
+
+    async def keep_view(self, job_id: str, view: JobView) -> None:
+        """Keep what the coordinator said about a job, unless something newer is known already."""
+        old = view_of(await self.job(job_id))
+        if old is not None and old.revision > view.revision:
+            return
+        if old != view:
+            await self.tables.note(job_id, view=encode(view))
+            self.live.ring(job_id)
+
+    async def note_problem(self, job_id: str, error: CyxWizError | None) -> None:
+        """Keep what stops a job from going on; None clears it."""
+        text = None if error is None else problem_to_json(error)
+        if (await self.job(job_id)).problem != text:
+            await self.tables.note(job_id, problem=text)
+            self.live.ring(job_id)
+
+
+def spec_of(job: JobRow) -> JobSpec:
+    """The job's specification."""
+    return decode(JobSpec, job.spec)
+
+
+def manifest_of(job: JobRow) -> Manifest:
+    """The manifest of the job's inputs."""
+    return decode(Manifest, job.manifest)
+
+
+def terms_of(job: JobRow) -> tuple[Signed, Terms]:
+    """The agreed terms, signed and read."""
+    if job.terms is None:
+        raise Bug(f"job {job.job_id} has no terms")
+    signed = decode(Signed, job.terms)
+    return signed, decode(Terms, signed.payload)
+
+
+def view_of(job: JobRow) -> JobView | None:
+    """The job as the coordinator last showed it."""
+    return None if job.view is None else decode(JobView, job.view)
+
+
+def statement_of(job: JobRow) -> tuple[Signed, ResultStatement] | None:
+    """The result statement that was checked."""
+    if job.statement is None:
+        return None
+    signed = decode(Signed, job.statement)
+    return signed, decode(ResultStatement, signed.payload)
+
+
+def open_transaction_of(job: JobRow) -> SignedTransaction:
+    """The signed Open."""
+    return SignedTransaction(job.open_transaction or b"", job.open_signature, job.open_last_valid)
+
+
+def problem_to_json(error: CyxWizError) -> str:
+    """An error as it is kept with a job."""
+    retryable = isinstance(error, EnvironmentFailure) and error.retryable
+    parts = {"code": error.code, "what": error.what, "meaning": error.meaning, "hint": error.hint}
+    return json.dumps({**parts, "retryable": retryable})
+
+
+def problem_of(job: JobRow) -> dict[str, Any] | None:
+    """The problem kept with a job."""
+    if job.problem is None:
+        return None
+    found: dict[str, Any] = json.loads(job.problem)
+    return found

@@ -1,0 +1,137 @@
+"""The engine's side of its coordinator: typed calls, and logging in.
+
+Calls are made when they are needed and dial again when the connection is gone; the network's configuration
+is read anew when its file changes, so that a network that was started again is found.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import trio
+
+from p2p.chain.config import ChainConfig
+from p2p.chain.keys import Signer
+from p2p.core.config import NetworkConfig
+from p2p.core.errors import EnvironmentFailure, Refused, UserError
+from p2p.core.limits import CALL_TIMEOUT_S
+from p2p.core.messages.auth import Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
+from p2p.core.paths import Home
+from p2p.engine.wallets import Account, Wallets
+from p2p.local.home import load_network_config
+from p2p.net.peer import Peer
+from p2p.wire.codec import decode, encode
+
+T = TypeVar("T")
+
+_AWAY = ("peer_unreachable", "peer_timeout", "wrong_peer")
+
+
+class CoordinatorLink:
+    """Calls to the coordinator named in ``config.toml``."""
+
+    def __init__(self, home: Home, peer: Peer, wallets: Wallets) -> None:
+        self._home = home
+        self._peer = peer
+        self._wallets = wallets
+        self._login_lock = trio.Lock()
+
+    def network(self) -> NetworkConfig:
+        """The network that this home belongs to.
+
+        :raises UserError: ``config.toml`` is missing or wrong.
+        """
+        return load_network_config(self._home)
+
+    def chain_config(self) -> ChainConfig:
+        """The chain that this home belongs to. Errors as :meth:`network`."""
+        return ChainConfig.from_table(self.network().chain)
+
+    async def call(
+        self, method: str, request: object, kind: type[T], *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> T:
+        """One call; logs in again by itself when the coordinator asks for that and the key file is there.
+
+        :raises EnvironmentFailure: ``coordinator_unreachable``.
+        :raises CyxWizError: what the coordinator answered.
+        """
+        payload = encode(request)
+        try:
+            return decode(kind, await self._call(method, payload, timeout_s))
+        except Refused as error:
+            if error.code != "not_logged_in":
+                raise
+        account = await self._wallets.account()
+        await self.login(account.signer())
+        return decode(kind, await self._call(method, payload, timeout_s))
+
+    async def login(self, signer: Signer) -> LoginReply:
+        """Bind the wallet to this engine's peer id at the coordinator.
+
+        :raises UserError: ``strange_challenge``: it asked for something else than a login to be signed.
+        :raises Refused: ``other_chain``: it settles on another chain or program than configured here.
+        """
+        async with self._login_lock:
+            ask = ChallengeRequest(signer.address, Role.ENGINE)
+            challenge = decode(Challenge, await self._call("auth.challenge", encode(ask), CALL_TIMEOUT_S))
+            check_challenge(challenge.text, signer.address, self._peer.peer_id)
+            signature = signer.sign(challenge.text.encode())
+            login = LoginRequest(signer.address, Role.ENGINE, challenge.text, signature)
+            reply = decode(LoginReply, await self._call("auth.login", encode(login), CALL_TIMEOUT_S))
+        self._check_chain(reply)
+        return reply
+
+    async def login_account(self, account: Account) -> LoginReply:
+        """:meth:`login` with the account's key file; remembers the account."""
+        reply = await self.login(account.signer())
+        await self._wallets.remember(account)
+        return reply
+
+    def _check_chain(self, reply: LoginReply) -> None:
+        ours = self.chain_config()
+        theirs = (reply.cluster, reply.program_id, reply.usdc_mint)
+        if theirs != (ours.cluster, ours.program_id, ours.usdc_mint):
+            raise Refused(
+                "other_chain",
+                "The coordinator settles on another chain or program than config.toml names.",
+                "Nothing was paid.",
+                "Compare [chain] in config.toml with what the coordinator's operator publishes.",
+            )
+
+    async def _call(self, method: str, payload: bytes, timeout_s: float) -> bytes:
+        network = self.network()
+        try:
+            return await self._peer.call(
+                network.coordinator_peer_id,
+                method,
+                payload,
+                addrs=(network.coordinator_address,),
+                timeout_s=timeout_s,
+            )
+        except EnvironmentFailure as error:
+            if error.code not in _AWAY:
+                raise
+            why = error.what.rstrip(".")
+            raise EnvironmentFailure(
+                "coordinator_unreachable",
+                f"The coordinator at {network.coordinator_address} does not answer ({why}).",
+                "Jobs that run go on, and their money is safe; new ones cannot be sent now.",
+                "Check the network, or `cyxwiz local status` if it runs on this machine; then try again.",
+            ) from None
+
+
+def check_challenge(text: str, wallet: str, peer_id: str) -> None:
+    """Sign nothing but a login of this very wallet and peer.
+
+    :raises UserError: ``strange_challenge``.
+    """
+    lines = text.split("\n")
+    opening = ["cyxwiz wants you to sign in with your Solana account:", wallet, ""]
+    words = lines[3].split() if len(lines) > 3 else []
+    if lines[:3] != opening or f"{peer_id}." not in words or Role.ENGINE.value not in words:
+        raise UserError(
+            "strange_challenge",
+            "The coordinator asked the wallet to sign something that is not a login of this engine.",
+            "Nothing was signed.",
+            "Check that the coordinator's address in config.toml is the right one.",
+        )

@@ -1,0 +1,79 @@
+"""What is known of jobs beside the journal: who waits for news, how far transfers and the script are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import trio
+
+from p2p.core.metrics import Progress
+
+
+class Signal:
+    """News without content: anybody may ring it and any number may wait for the next ring."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._event = trio.Event()
+
+    def ring(self) -> None:
+        """Wake everybody who waits."""
+        self.count += 1
+        self._event.set()
+        self._event = trio.Event()
+
+    async def wait(self, since: int, timeout_s: float) -> int:
+        """Return at once if it was rung after ``since`` (a former :attr:`count`), else at the next ring or
+        after ``timeout_s``. Returns the count."""
+        if self.count == since:
+            with trio.move_on_after(timeout_s):
+                await self._event.wait()
+        return self.count
+
+
+class Direction(Enum):
+    """Which way files go."""
+
+    UP = "up"  # inputs, to the node
+    DOWN = "down"  # outputs, from the node
+
+
+@dataclass(slots=True)
+class Transfer:
+    """A transfer that goes on now."""
+
+    direction: Direction
+    done_bytes: int
+    total_bytes: int
+
+
+@dataclass(slots=True)
+class LiveJob:
+    """One job's news. ``log`` is rung when its log has grown, ``news`` when anything else has changed."""
+
+    job_id: str
+    news: Signal = field(default_factory=Signal)
+    log: Signal = field(default_factory=Signal)
+    transfer: Transfer | None = None
+    progress: Progress = field(default_factory=Progress)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class LiveJobs:
+    """All jobs' news, made when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, LiveJob] = {}
+        self.any = Signal()
+
+    def __getitem__(self, job_id: str) -> LiveJob:
+        return self._jobs.setdefault(job_id, LiveJob(job_id))
+
+    def ring(self, job_id: str) -> None:
+        """Something about the job has changed."""
+        self[job_id].news.ring()
+        self.any.ring()
+
+    def forget(self, job_id: str) -> None:
+        self._jobs.pop(job_id, None)

@@ -6,6 +6,8 @@ bytes again, never by a second deposit.
 
 from __future__ import annotations
 
+from typing import Any
+
 from p2p.chain.accounts import JobStatus
 from p2p.chain.errors import ProgramRefused
 from p2p.chain.escrow import EscrowClient
@@ -115,7 +117,7 @@ async def _sign_open(engine: Engine, chain: EscrowClient, job: JobRow, terms: Te
     )
 
 
-def _open_columns(transaction: SignedTransaction) -> dict[str, object]:
+def _open_columns(transaction: SignedTransaction) -> dict[str, Any]:
     return {
         "open_transaction": transaction.raw,
         "open_signature": transaction.signature,

@@ -47,7 +47,7 @@ from p2p.core.limits import (
 )
 from p2p.core.manifest import FileEntry, Manifest, check_path, make_manifest
 from p2p.core.money import Asset
-from p2p.core.requirements import parse_requirements
+from p2p.core.requirements import check_requirements
 from p2p.core.text import clean_name
 from p2p.engine.hashing import NOTHING_SENT, FoundFile, Progress, hash_files, identity_of, unreadable
 from p2p.store.engine import EngineTables
@@ -148,9 +148,21 @@ def _read_small(request: PackageRequest) -> dict[str, bytes]:
     copies = {name: script}
     if request.requirements is not None:
         raw = _read_file(request.requirements, REQUIREMENTS_MAX_BYTES, "requirements")
-        parse_requirements(raw)
+        _check_requirements(raw, request.requirements)
         copies[REQUIREMENTS] = raw
     return copies
+
+
+def _check_requirements(raw: bytes, path: Path) -> None:
+    """The node applies the same rules; here they cost no waiting."""
+    try:
+        check_requirements(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise UserError(
+            "bad_requirement", f"{path} is not UTF-8.", NOTHING_SENT, "Save it as UTF-8."
+        ) from None
+    except UserError as error:
+        raise UserError(error.code, error.what, NOTHING_SENT, error.hint) from None
 
 
 def _check_script(raw: bytes, path: Path) -> None:

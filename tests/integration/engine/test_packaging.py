@@ -195,7 +195,7 @@ WRONG = {
     "timeout": (lambda p: {"overrides": {"timeout": 0}}, "bad_config", "timeout"),
     "requirements": (
         lambda p: {"requirements": write(p / "r.txt", "a @ http://x")},
-        "bad_requirements",
+        "bad_requirement",
         "line 1",
     ),
     "url": (lambda p: {"data_url": "ftp://x/y"}, "bad_data_url", "ftp"),

@@ -228,3 +228,4 @@ PLAN_LIFETIME_S = 24 * 3600.0  # plans that nobody agreed to are forgotten
 OFFSET_TAIL_BYTES = 256 * KIB  # of a log that is read again for progress after a restart
 STOP_OLDER_S = 8.0  # for an earlier attempt to make room; within ASSIGN_TIMEOUT_S
 TIDY_INTERVAL_S = 600.0
+SURVEY_INTERVAL_S = 20.0

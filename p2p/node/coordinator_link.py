@@ -49,7 +49,8 @@ _BEATS_PER_LEASE = 3
 class WalletSigner(Protocol):
     """What a login needs of the payout wallet."""
 
-    address: str
+    @property
+    def address(self) -> str: ...
 
     def sign(self, message: bytes) -> bytes: ...
 

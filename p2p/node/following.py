@@ -9,6 +9,7 @@ from p2p.core.text import clean_bytes
 from p2p.node.runner import LogCursor, Runner, RunSpec
 from p2p.node.runner.logs import STDERR
 from p2p.node.spool import Commit, Spool, SpoolWriter
+from p2p.node.tools import single_error
 
 _LINE_SHOWN_MAX_CHARS = REASON_MAX_CHARS // 2
 _TAIL_BYTES = 4096
@@ -29,7 +30,12 @@ class LogKeeper:
 
         :raises EnvironmentFailure: the container is gone, Docker or the disk fails.
         """
-        cursor = LogCursor.parse(cursor_text)
+        try:
+            await self._follow(LogCursor.parse(cursor_text))
+        except BaseExceptionGroup as group:
+            raise single_error(group) or group from None
+
+    async def _follow(self, cursor: LogCursor) -> None:
         async with SpoolWriter(self._spool, self._commit) as writer, trio.open_nursery() as nursery:
             nursery.start_soon(writer.commit_regularly)
             async with self._runner.follow_logs(self._spec, cursor) as entries:

@@ -37,6 +37,7 @@ from p2p.node.runner import Runner, RunSpec
 from p2p.node.spool import Spool
 from p2p.node.staging import Progress, Staging
 from p2p.node.tools import patiently, remove_tree, single_error
+from p2p.node.transfer import OutputSource
 from p2p.store.node import PHASES, JobRecord, NodeTables, Phase
 from p2p.wire.codec import decode, encode
 
@@ -63,6 +64,7 @@ class Services:
     staging: Staging
     identity: PeerIdentity
     coordinator: Coordinator
+    outputs: OutputSource
     clock: Clock
     folder: Path
 
@@ -98,12 +100,23 @@ class Supervisor:
         self._over = True
         self._wake()
 
+    async def give_up(self, reason: str) -> None:
+        """The seller stops the attempt; the coordinator is told."""
+        if Phase.FAILED in PHASES[self.record.phase] and self.record.failure is None:
+            await self._note(failure=FailureCode.STOPPED, detail=clean_name(reason, REASON_MAX_CHARS))
+            self._scope.cancel()
+
     async def order_received(self) -> None:
         """The buyer's engine has everything."""
         if self.record.received_at_s is None:
             await self._note(received_at_s=self._services.clock.now_s())
 
     # -- what others ask of it
+
+    async def without_slot(self) -> None:
+        """Wait until the attempt takes no slot any more."""
+        while self.record.phase.takes_slot:
+            await self._changed.wait()
 
     @property
     def outputs(self) -> Path:
@@ -305,6 +318,7 @@ class Supervisor:
         await self._clean()
 
     async def _clean(self) -> None:
+        self._services.outputs.withdraw(*self.record.key)
         await trio.to_thread.run_sync(remove_tree, self.outputs)
         self.spool.end()
         await self._advance(Phase.CLEANED)
@@ -312,22 +326,28 @@ class Supervisor:
     # -- the two bad ends
 
     async def _end_failed(self) -> None:
-        await self._services.runner.cleanup(self.spec)
-        self.spool.end()
+        await self._end_container(self.record.failure or FailureCode.NODE, self.record.detail)
         await self._advance(Phase.FAILED, self.record.detail)
 
     async def _end_by_order(self) -> None:
-        runner, spec = self._services.runner, self.spec
         reason = self.record.stop_reason or ""
+        await self._end_container(FailureCode.STOPPED, reason)
+        await self._advance(Phase.STOPPED, reason)
+
+    async def _end_container(self, failure: FailureCode, reason: str) -> None:
+        """Stop what runs, take the rest of its log if possible, and remove it with its mounts."""
+        runner, spec = self._services.runner, self.spec
         state = await runner.state(spec)
         if self.record.phase is Phase.RUNNING and state is not None and state.status != "created":
-            await runner.stop(spec, FailureCode.STOPPED, reason)
-            with trio.move_on_after(LOG_DRAIN_S):
-                keeper = LogKeeper(runner, spec, self.spool, self._commit_log)
-                await keeper.follow(self.record.log_cursor)
+            await runner.stop(spec, failure, reason)
+            try:
+                with trio.move_on_after(LOG_DRAIN_S):
+                    keeper = LogKeeper(runner, spec, self.spool, self._commit_log)
+                    await keeper.follow(self.record.log_cursor)
+            except EnvironmentFailure as problem:
+                _LOG.warning("job %s: the end of its log is lost: %s", self.record.job_id, problem.what)
         await runner.cleanup(spec)
         self.spool.end()
-        await self._advance(Phase.STOPPED, reason)
 
     # -- reports
 

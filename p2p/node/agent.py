@@ -1,0 +1,292 @@
+"""The node's process: everything between its lock file and its last goodbye."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import trio
+
+from p2p.chain.keys import Signer, load_keypair, load_or_create_keypair
+from p2p.core.clock import SYSTEM_CLOCK, Clock
+from p2p.core.config import NetworkConfig
+from p2p.core.errors import CyxWizError
+from p2p.core.limits import ADVERT_INTERVAL_S, SURVEY_INTERVAL_S
+from p2p.core.messages.nodes import Heartbeat, HeldJob, LeaseGrant, NodeAdvert, StopOrder
+from p2p.core.paths import Home
+from p2p.core.signing import Domain, Signed, signing_input
+from p2p.core.topics import ADVERTS
+from p2p.local.home import load_network_config, make_private
+from p2p.local.platform import ProcessLock
+from p2p.local.server import LocalServer
+from p2p.net.identity import PeerIdentity
+from p2p.net.peer import Peer
+from p2p.node.addresses import dialable
+from p2p.node.checks import coordinator_row
+from p2p.node.chunk_store import ChunkStore
+from p2p.node.coordinator_link import CoordinatorLink
+from p2p.node.jobs import Jobs
+from p2p.node.local_api import LocalApi
+from p2p.node.runner import CheckRow, Runner
+from p2p.node.serving import Serving
+from p2p.node.settings import NodeSettings, load_settings, save_settings, settings_path
+from p2p.node.staging import Staging
+from p2p.node.supervisor import Services
+from p2p.node.survey import Survey
+from p2p.node.transfer import OutputSource
+from p2p.node.url_fetch import FetchLimits
+from p2p.store.journal import Journal
+from p2p.store.migrations import migrations
+from p2p.store.node import NodeTables
+from p2p.wire.codec import encode
+
+_LOG = logging.getLogger(__name__)
+
+WALLET_FILE = "wallet.json"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePaths:
+    """Where the node's own files lie, below its folder of the home."""
+
+    folder: Path
+
+    @property
+    def wallet(self) -> Path:
+        """The payout wallet's keypair, unless the settings name another."""
+        return self.folder / WALLET_FILE
+
+    @property
+    def run(self) -> Path:
+        """The runner's folder: inputs, disks and mounts of running jobs."""
+        return self.folder / "run"
+
+    @property
+    def chunks(self) -> Path:
+        """Input chunks by hash."""
+        return self.folder / "chunks"
+
+
+def load_wallet(paths: NodePaths, settings: NodeSettings) -> Signer:
+    """The payout wallet: the keypair that the settings name, or the node's own, made at first start.
+
+    :raises UserError: the file is not a keypair.
+    :raises EnvironmentFailure: it cannot be written.
+    """
+    if settings.wallet_keypair:
+        return load_keypair(Path(settings.wallet_keypair).expanduser())
+    return load_or_create_keypair(paths.wallet)
+
+
+def package_version() -> str:
+    """The version of the installed distribution; ``0`` in a bare source tree."""
+    try:
+        return version("cyxwiz")
+    except PackageNotFoundError:
+        return "0"
+
+
+class NodeAgent:
+    """A running node; make it with :meth:`open`. It is also what its coordinator's link asks."""
+
+    def __init__(
+        self,
+        home: Home,
+        settings: NodeSettings,
+        wallet: Signer,
+        peer: Peer,
+        network: NetworkConfig,
+        clock: Clock,
+    ) -> None:
+        self._home = home
+        self.settings = settings
+        self.wallet = wallet
+        self.peer = peer
+        self.network = network
+        self.clock = clock
+        self.link = CoordinatorLink(peer, network, wallet, self, clock)
+        self.runner = Runner(NodePaths(home.node.folder).run, clock)
+        self.survey = Survey(self.runner, home.node.folder, lambda: self.settings)
+        self.jobs: Jobs
+        self.tables: NodeTables
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, home: Home, nursery: trio.Nursery, clock: Clock = SYSTEM_CLOCK
+    ) -> AsyncIterator[NodeAgent]:
+        """Everything wired, jobs resumed, handlers served; background tasks run in ``nursery``.
+
+        :raises CyxWizError: the configuration, a key, the journal or the network cannot be used.
+        """
+        network = load_network_config(home)
+        paths = NodePaths(home.node.folder)
+        settings = load_settings(settings_path(home.node.folder))
+        wallet = load_wallet(paths, settings)
+        identity = PeerIdentity.load_or_create(home.node.peer_key)
+        async with (
+            Journal.open(home.node.journal, migrations("node")) as journal,
+            Peer.open(identity, settings.listen, clock=clock, topics=(ADVERTS,)) as peer,
+        ):
+            agent = cls(home, settings, wallet, peer, network, clock)
+            try:
+                await agent._wire(identity, journal, nursery)
+                yield agent
+            finally:
+                agent.runner.close()
+
+    async def _wire(self, identity: PeerIdentity, journal: Journal, nursery: trio.Nursery) -> None:
+        paths = NodePaths(self._home.node.folder)
+        self.tables = NodeTables(journal, self.clock)
+        chunks = ChunkStore(paths.chunks)
+        await trio.to_thread.run_sync(chunks.drop_partial)
+        outputs = OutputSource()
+        limits = FetchLimits(private_addresses=self.settings.private_data_urls)
+        services = Services(
+            tables=self.tables,
+            runner=self.runner,
+            staging=Staging(self.peer, chunks, self.clock, limits),
+            identity=identity,
+            coordinator=self.link,
+            outputs=outputs,
+            clock=self.clock,
+            folder=make_private(self._home.node.jobs),
+        )
+        self.jobs = Jobs(services, lambda: self.settings, lambda: self.survey.capacity, nursery)
+        await self.survey.look()
+        Serving(self.jobs, self.tables, outputs, self.link.coordinator).attach(self.peer)
+        await self.jobs.resume()
+
+    # -- what the link asks
+
+    def advert(self) -> NodeAdvert:
+        """What the node says of itself now."""
+        capacity = self.survey.capacity
+        return NodeAdvert(
+            peer_id=self.peer.peer_id,
+            wallet=self.wallet.address,
+            addresses=self.addresses,
+            hardware=capacity.hardware,
+            min_price_usd_micros_per_hour=self.settings.min_price_usd_micros_per_hour,
+            available=self.available,
+            networks=capacity.networks,
+            image_digest=self.survey.image,
+            version=package_version(),
+        )
+
+    def heartbeat(self) -> Heartbeat:
+        """How it stands now."""
+        return Heartbeat(
+            available=self.available,
+            held=self.jobs.held(),
+            reading=self.survey.reading,
+            disk_free_bytes=self.survey.capacity.hardware.disk_free_bytes,
+        )
+
+    async def orders(
+        self, sent: tuple[HeldJob, ...], leases: tuple[LeaseGrant, ...], stop: tuple[StopOrder, ...]
+    ) -> None:
+        """Carry out what the coordinator answered."""
+        await self.jobs.orders(sent, leases, stop)
+
+    @property
+    def available(self) -> bool:
+        """Whether jobs are taken: the seller wants to, and Docker and the image are there."""
+        return self.settings.available and bool(self.survey.image) and not self.jobs.leaving
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where this node can be dialled."""
+        return dialable(self.peer.addresses, self.network.coordinator_address)
+
+    # -- what its owner asks
+
+    def coordinator_row(self) -> CheckRow:
+        """The self-test's row about the coordinator."""
+        status = self.link.status
+        return coordinator_row(self.network.coordinator_address, status.problem, reached=status.registered)
+
+    async def change_settings(self, settings: NodeSettings) -> None:
+        """Keep new settings and act on them.
+
+        :raises EnvironmentFailure: they cannot be written.
+        """
+        await trio.to_thread.run_sync(save_settings, settings_path(self._home.node.folder), settings)
+        self.settings = settings
+        await self.survey.look()
+        self.link.announce()
+
+    # -- background tasks
+
+    async def survey_regularly(self) -> None:
+        """Look at the machine again and again; a change of what is on offer is announced."""
+        while True:
+            await trio.sleep(SURVEY_INTERVAL_S)
+            before = self.advert()
+            await self.survey.look()
+            if offer_of(self.advert()) != offer_of(before):
+                self.link.announce()
+
+    async def advertise_regularly(self) -> None:
+        """Tell the neighbourhood by gossip. It informs; the registry decides."""
+        while True:
+            await self.link.until_registered()
+            payload = encode(self.advert())
+            signature = self.peer.identity.sign(signing_input(Domain.ADVERT, payload))
+            try:
+                await self.peer.publish(ADVERTS, encode(Signed(payload, self.peer.peer_id, signature)))
+            except CyxWizError as error:
+                _LOG.info("advert not published: %s", error.what)
+            await trio.sleep(ADVERT_INTERVAL_S)
+
+
+def offer_of(advert: NodeAdvert) -> tuple[object, ...]:
+    """What of an advert is worth announcing again: not the free disk, which heartbeats tell."""
+    hardware = advert.hardware
+    return (advert.available, advert.image_digest, advert.networks, hardware.gpus, hardware.memory_bytes)
+
+
+async def run_agent(home: Home, *, stop_jobs: bool = False) -> None:
+    """Run the node on ``home`` until SIGTERM or SIGINT.
+
+    Jobs go on without the agent and are found again at its next start, unless ``stop_jobs``.
+
+    :raises EnvironmentFailure: ``already_running``, or something that the node needs is not there.
+    :raises UserError: the configuration is wrong.
+    """
+    make_private(home.node.folder)
+    with ProcessLock(home.node.lock):
+        async with trio.open_nursery() as nursery, NodeAgent.open(home, nursery) as agent:
+            api = LocalApi(agent)
+            await nursery.start(LocalServer(api.handlers(), {}).serve, home.node.socket)
+            nursery.start_soon(agent.link.run)
+            nursery.start_soon(agent.survey_regularly)
+            nursery.start_soon(agent.advertise_regularly)
+            nursery.start_soon(agent.jobs.tidy_regularly)
+            _LOG.info("node %s runs, wallet %s", agent.peer.peer_id, agent.wallet.address)
+            await _until_told_to_stop(api)
+            _LOG.info("stopping")
+            agent.jobs.leaving = True
+            if stop_jobs or api.stop_jobs:
+                await agent.jobs.stop_all("The node's owner stopped it.")
+            await agent.link.leave("stopped by its owner")
+            nursery.cancel_scope.cancel()
+
+
+async def _until_told_to_stop(api: LocalApi) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def wait_for_signal() -> None:
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for _ in signals:
+                    nursery.cancel_scope.cancel()
+                    return
+
+        nursery.start_soon(wait_for_signal)
+        await api.asked_to_stop.wait()
+        nursery.cancel_scope.cancel()

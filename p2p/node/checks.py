@@ -1,0 +1,63 @@
+"""The node's self-test: the runner's rows, and those about hardware, wallet and coordinator."""
+
+from __future__ import annotations
+
+from p2p.core.errors import CyxWizError
+from p2p.core.limits import GIB
+from p2p.node.runner import CheckRow
+from p2p.node.settings import NodeSettings
+from p2p.node.survey import Survey
+
+
+def check_rows(survey: Survey, settings: NodeSettings, wallet: str) -> tuple[CheckRow, ...]:
+    """Everything that can be said without the network."""
+    return (*survey.rows, _hardware(survey, settings), _wallet(wallet, settings), _switch(settings))
+
+
+def coordinator_row(address: str, problem: CyxWizError | None, *, reached: bool) -> CheckRow:
+    """Whether the coordinator was reached, and what stood in the way."""
+    found = f"registered at {address}" if reached else (problem.what if problem else "not reached yet")
+    return CheckRow(
+        name="coordinator",
+        ok=reached,
+        found=found,
+        needed="a coordinator that answers and knows this node",
+        why="jobs come from there",
+        fix=""
+        if reached
+        else (problem.hint if problem and problem.hint else "Check config.toml and the network."),
+    )
+
+
+def _hardware(survey: Survey, settings: NodeSettings) -> CheckRow:
+    capacity = survey.capacity
+    gpus = ", ".join(
+        f"{gpu.name} ({gpu.gpu_class}, {gpu.vram_bytes / GIB:.0f} GiB)" for gpu in capacity.hardware.gpus
+    )
+    share = f"{capacity.job_cpus:g} CPUs and {capacity.job_memory_bytes / GIB:.1f} GiB for each job"
+    missing = bool(settings.gpus) and not capacity.hardware.gpus
+    return CheckRow(
+        name="hardware",
+        ok=not missing,
+        found=f"{gpus or 'no NVIDIA GPU: class cpu'}; {share}",
+        needed="the GPUs on offer, or none for class cpu",
+        why="it decides which jobs come and at what rate",
+        fix="None of the GPUs in the settings is there: `cyxwiz-node set --gpus all`." if missing else "",
+    )
+
+
+def _wallet(wallet: str, settings: NodeSettings) -> CheckRow:
+    own = "" if settings.wallet_keypair else " (made for this node; back up wallet.json)"
+    return CheckRow("wallet", True, f"{wallet}{own}", "a Solana wallet", "earnings go there")
+
+
+def _switch(settings: NodeSettings) -> CheckRow:
+    return CheckRow(
+        name="available",
+        ok=settings.available,
+        found="on" if settings.available else "off",
+        needed="on",
+        why="no job comes while it is off",
+        fix="" if settings.available else "cyxwiz-node set --available on",
+        required=False,
+    )

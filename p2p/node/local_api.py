@@ -1,0 +1,159 @@
+"""What the node's window and CLI may ask its agent; everything as JSON, see ``docs/node.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from p2p.core.errors import CyxWizError, UserError
+from p2p.core.limits import JOBS_LISTED_MAX
+from p2p.core.messages.nodes import Assignment, EarningsReply, EarningsRequest
+from p2p.core.text import clean_name
+from p2p.local.protocol import Json
+from p2p.local.server import Handler
+from p2p.node.checks import check_rows
+from p2p.node.reports import run_seconds
+from p2p.node.settings import change_settings
+from p2p.node.staging import Progress
+from p2p.store.node import JobRecord
+from p2p.wire.codec import decode
+
+if TYPE_CHECKING:
+    from p2p.node.agent import NodeAgent
+
+_NAME_MAX_CHARS = 64
+
+
+class LocalApi:
+    """Handlers over a running agent."""
+
+    def __init__(self, agent: NodeAgent) -> None:
+        self._agent = agent
+        self.asked_to_stop = trio.Event()
+        self.stop_jobs = False
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """By method name."""
+        return {
+            "status": self.status,
+            "jobs": self.jobs,
+            "earnings": self.earnings,
+            "settings": self.settings,
+            "set": self.set,
+            "check": self.check,
+            "stop": self.stop,
+        }
+
+    async def status(self, params: dict[str, Any]) -> Json:
+        """How it stands: connection, offer, load, what runs."""
+        agent = self._agent
+        await agent.survey.read()
+        link, capacity = agent.link.status, agent.survey.capacity
+        return {
+            "registered": link.registered,
+            "last_contact_s": link.last_contact_s,
+            "problem": error_json(link.problem or agent.survey.problem),
+            "peer_id": agent.peer.peer_id,
+            "wallet": agent.wallet.address,
+            "addresses": list(agent.addresses),
+            "coordinator": agent.network.coordinator_address,
+            "cluster": link.login.cluster if link.login else "",
+            "available": agent.available,
+            "image": agent.survey.image,
+            "slots": capacity.slots,
+            "slots_busy": len(agent.jobs.busy_slots()),
+            "job_cpus": capacity.job_cpus,
+            "job_memory_bytes": capacity.job_memory_bytes,
+            "networks": [mode.value for mode in capacity.networks],
+            "hardware": asdict(capacity.hardware),
+            "reading": asdict(agent.survey.reading),
+            "settings": asdict(agent.settings),
+            "jobs": [
+                job_json(found.record, agent.clock.now_s(), found.progress)
+                for found in agent.jobs.supervisors()
+            ],
+        }
+
+    async def jobs(self, params: dict[str, Any]) -> Json:
+        """The last jobs, newest first."""
+        limit = _limit(params)
+        now_s = self._agent.clock.now_s()
+        found = []
+        for record in await self._agent.tables.newest(limit):
+            supervisor = self._agent.jobs.find(*record.key)
+            found.append(job_json(record, now_s, supervisor.progress if supervisor else None))
+        return found
+
+    async def earnings(self, params: dict[str, Any]) -> Json:
+        """What the wallet earned, asked of the coordinator."""
+        reply = await self._agent.link.call("node.earnings", EarningsRequest(_limit(params)), EarningsReply)
+        return [{**asdict(earning), "state": earning.state.value} for earning in reply.earnings]
+
+    async def settings(self, params: dict[str, Any]) -> Json:
+        """The settings as they are."""
+        return asdict(self._agent.settings)
+
+    async def set(self, params: dict[str, Any]) -> Json:
+        """Change settings; says which of the changes wait for the next start."""
+        old = self._agent.settings
+        new = change_settings(old, params)
+        await self._agent.change_settings(new)
+        waiting = [name for name in NEXT_START if getattr(old, name) != getattr(new, name)]
+        return {"settings": asdict(new), "at_next_start": waiting}
+
+    async def check(self, params: dict[str, Any]) -> Json:
+        """The self-test."""
+        agent = self._agent
+        await agent.survey.look()
+        rows = check_rows(agent.survey, agent.settings, agent.wallet.address)
+        return [asdict(row) for row in (*rows, agent.coordinator_row())]
+
+    async def stop(self, params: dict[str, Any]) -> Json:
+        """End the agent; ``jobs``: end its jobs too."""
+        self.stop_jobs = bool(params.get("jobs", False))
+        self.asked_to_stop.set()
+        return {}
+
+
+NEXT_START = ("wallet_keypair", "listen", "private_data_urls")
+"""Settings that only a new start of the agent takes up."""
+
+
+def job_json(record: JobRecord, now_s: float, progress: Progress | None) -> dict[str, Json]:
+    """One attempt, for people and programs."""
+    spec = decode(Assignment, record.assignment).spec
+    return {
+        "job_id": record.job_id,
+        "epoch": record.epoch,
+        "name": clean_name(spec.name, _NAME_MAX_CHARS),
+        "phase": record.phase.value,
+        "gpu_uuid": record.gpu_uuid,
+        "accepted_at_s": record.accepted_at_s,
+        "started_at_s": record.started_at_s,
+        "finished_at_s": record.finished_at_s,
+        "run_seconds": run_seconds(record, now_s),
+        "timeout_s": spec.config.timeout_s,
+        "exit_code": record.exit_code,
+        "failure": record.failure.value if record.failure else None,
+        "detail": record.detail or record.stop_reason or "",
+        "log_bytes": record.log_bytes,
+        "staged_bytes": progress.done_bytes if progress else None,
+        "staging_bytes": progress.total_bytes if progress else None,
+    }
+
+
+def error_json(error: CyxWizError | None) -> Json:
+    """An error as a value."""
+    if error is None:
+        return None
+    return {"code": error.code, "what": error.what, "meaning": error.meaning, "hint": error.hint}
+
+
+def _limit(params: dict[str, Any]) -> int:
+    limit = params.get("limit", 50)
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= JOBS_LISTED_MAX:
+        raise UserError("bad_limit", f"limit must be a whole number from 1 to {JOBS_LISTED_MAX}.")
+    return limit

@@ -86,7 +86,7 @@ async def deploy_program(chain: ChainSending, payer: Signer, program: Keypair, b
         await chain.send_and_confirm(await chain.prepare(step, payer))
     else:
         step = [
-            _create(authority, address, PROGRAM_BYTES),
+            create(authority, address, PROGRAM_BYTES),
             deploy(authority, data_account, address, buffer, len(binary) * ROOM_FACTOR),
         ]
         await chain.send_and_confirm(await chain.prepare(step, payer, [Signer(program)]))
@@ -97,7 +97,7 @@ async def _write_buffer(chain: ChainSending, payer: Signer, binary: bytes) -> Pu
     authority = to_pubkey(payer.address)
     buffer = Keypair()
     steps = [
-        _create(authority, buffer.pubkey(), BUFFER_HEAD_BYTES + len(binary)),
+        create(authority, buffer.pubkey(), BUFFER_HEAD_BYTES + len(binary)),
         initialize_buffer(buffer.pubkey(), authority),
     ]
     await chain.send_and_confirm(await chain.prepare(steps, payer, [Signer(buffer)]))
@@ -108,7 +108,8 @@ async def _write_buffer(chain: ChainSending, payer: Signer, binary: bytes) -> Pu
     return buffer.pubkey()
 
 
-def _create(payer: Pubkey, address: Pubkey, size_bytes: int) -> Instruction:
+def create(payer: Pubkey, address: Pubkey, size_bytes: int) -> Instruction:
+    """An empty account of the loader, for a buffer or a program."""
     return create_account(
         CreateAccountParams(
             from_pubkey=payer,

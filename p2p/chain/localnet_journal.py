@@ -40,7 +40,10 @@ class Journal:
             self._lock_handle = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 _lock(self._lock_handle)
-                self._file = path.open("a+b", buffering=0)
+                handle = os.open(
+                    path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600
+                )
+                self._file = os.fdopen(handle, "a+b", buffering=0)
             except OSError:
                 os.close(self._lock_handle)
                 raise

@@ -35,27 +35,27 @@ class Tx:
         self._connection = connection
         self._queries = load_all()
 
-    def rows(self, query: str, **parameters: Any) -> list[Row]:
+    def rows(self, query: str, /, **parameters: Any) -> list[Row]:
         """All rows, as dicts."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(self._queries[query], parameters).fetchall()
 
-    def row(self, query: str, **parameters: Any) -> Row | None:
+    def row(self, query: str, /, **parameters: Any) -> Row | None:
         """The first row, or None."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(self._queries[query], parameters).fetchone()
 
-    def all_as(self, kind: type[T], query: str, **parameters: Any) -> list[T]:
+    def all_as(self, kind: type[T], query: str, /, **parameters: Any) -> list[T]:
         """All rows, each as a ``kind`` whose fields are the columns."""
         with self._connection.cursor(row_factory=class_row(kind)) as cursor:
             return cursor.execute(self._queries[query], parameters).fetchall()
 
-    def one_as(self, kind: type[T], query: str, **parameters: Any) -> T | None:
+    def one_as(self, kind: type[T], query: str, /, **parameters: Any) -> T | None:
         """The first row as a ``kind``, or None."""
         with self._connection.cursor(row_factory=class_row(kind)) as cursor:
             return cursor.execute(self._queries[query], parameters).fetchone()
 
-    def execute(self, query: str, **parameters: Any) -> int:
+    def execute(self, query: str, /, **parameters: Any) -> int:
         """Run a statement; how many rows it touched."""
         return self._connection.execute(self._queries[query], parameters).rowcount
 

@@ -125,8 +125,10 @@ ORDER BY queue_seq;
 -- name: renew
 -- Leases and meters, in batches; never wakes a lease that was lost.
 UPDATE jobs SET lease_expires_at_s = greatest(jobs.lease_expires_at_s, b.until_s),
-    used_seconds = least(greatest(jobs.used_seconds, b.used_seconds), jobs.timeout_s),
-    used_units = least(greatest(jobs.used_units, b.used_units), jobs.deposit_units)
+    used_seconds = CASE WHEN jobs.state = 'running' THEN greatest(jobs.used_seconds, b.used_seconds)
+        ELSE jobs.used_seconds END,
+    used_units = CASE WHEN jobs.state = 'running' THEN greatest(jobs.used_units, b.used_units)
+        ELSE jobs.used_units END
 FROM unnest(%(job_ids)s::text[], %(epochs)s::int[], %(peer_ids)s::text[], %(until)s::double precision[],
     %(used_seconds)s::int[], %(used_units)s::bigint[])
     AS b (job_id, epoch, peer_id, until_s, used_seconds, used_units)

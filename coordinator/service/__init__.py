@@ -1,0 +1,1 @@
+"""What the coordinator does: RPC handlers, dispatcher, sweeps, settler, reconciler."""

@@ -1,0 +1,95 @@
+"""A running coordinator: the parts put together, and the methods that it serves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import trio
+
+from coordinator.service.accounts import Accounts
+from coordinator.service.context import Context
+from coordinator.service.dispatcher import Dispatcher
+from coordinator.service.escrow import Escrow
+from coordinator.service.login import Logins
+from coordinator.service.orders import Orders
+from coordinator.service.registry import Registry
+from coordinator.service.reports import Reports
+from coordinator.service.settlement import Settlement
+from coordinator.service.settler import Settler
+from coordinator.service.sweeps import Sweeps
+from p2p.core.messages.auth import Role
+from p2p.core.messages.jobs import (
+    AccountRequest,
+    CountersignRequest,
+    EventsRequest,
+    JobRef,
+    ListJobsRequest,
+    OffersRequest,
+    QuoteRequest,
+    ReceiptRequest,
+    SubmitRequest,
+)
+from p2p.core.messages.nodes import (
+    EarningsRequest,
+    Heartbeat,
+    LeaveRequest,
+    RegisterRequest,
+    StateReport,
+)
+from p2p.net.calls import Handler
+
+logger = logging.getLogger(__name__)
+
+
+class Coordinator:
+    """Everything that one process runs; the database and the chain hold what matters."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.logins = Logins(context)
+        self.escrow = Escrow(context)
+        self.dispatcher = Dispatcher(context)
+        self.registry = Registry(context, self.dispatcher.assign_soon)
+        self.reports = Reports(context)
+        self.orders = Orders(context, self.escrow)
+        self.settlement = Settlement(context, self.dispatcher)
+        self.accounts = Accounts(context, self.escrow)
+        self.settler = Settler(context)
+        self.sweeps = Sweeps(context, self.registry, self.escrow)
+
+    def methods(self) -> Iterable[tuple[str, Handler]]:
+        """Every method with its handler; all but the first two need a login of the right role."""
+        handler, engine, node = self.logins.handler, Role.ENGINE, Role.NODE
+        yield "auth.challenge", self.logins.challenge
+        yield "auth.login", self.logins.login
+        yield "node.register", handler(RegisterRequest, node, self.registry.register)
+        yield "node.heartbeat", handler(Heartbeat, node, self.registry.heartbeat)
+        yield "node.leave", handler(LeaveRequest, node, self.registry.leave)
+        yield "node.earnings", handler(EarningsRequest, node, self.registry.earnings)
+        yield "job.report", handler(StateReport, node, self.reports.report)
+        yield "job.quote", handler(QuoteRequest, engine, self.orders.quote)
+        yield "job.submit", handler(SubmitRequest, engine, self.orders.submit)
+        yield "job.list", handler(ListJobsRequest, engine, self.orders.list)
+        yield "job.show", handler(JobRef, engine, self.orders.show)
+        yield "job.events", handler(EventsRequest, engine, self.orders.events)
+        yield "job.cancel", handler(JobRef, engine, self.settlement.cancel)
+        yield "job.receipt", handler(ReceiptRequest, engine, self.settlement.receipt)
+        yield "job.countersign", handler(CountersignRequest, engine, self.settlement.countersign)
+        yield "offers.list", handler(OffersRequest, engine, self.accounts.offers)
+        yield "account.show", handler(AccountRequest, engine, self.accounts.show)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled; what came in until then is flushed."""
+        await self.sweeps.refresh_leases()
+        for method, handler in self.methods():
+            self.context.network.serve(method, handler)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.dispatcher.run)
+                nursery.start_soon(self.settler.run)
+                nursery.start_soon(self.sweeps.run)
+                task_status.started()
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(5.0):
+                await self.registry.flush()

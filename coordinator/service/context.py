@@ -1,0 +1,70 @@
+"""What every part of the running coordinator shares."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from coordinator.service.signals import Board, Signal
+from coordinator.store.database import Database, Tx
+from p2p.chain.accounts import OnChainConfig
+from p2p.chain.escrow import EscrowClient
+from p2p.chain.keys import Signer
+from p2p.core.clock import Clock
+from p2p.core.ids import PeerId
+from p2p.core.limits import CALL_TIMEOUT_S
+from p2p.net.calls import Handler
+from p2p.net.identity import PeerIdentity
+
+T = TypeVar("T")
+
+
+class Network(Protocol):
+    """What the coordinator needs of :class:`p2p.net.peer.Peer`."""
+
+    def serve(self, method: str, handler: Handler) -> None: ...
+
+    async def call(
+        self,
+        peer_id: str,
+        method: str,
+        payload: bytes,
+        *,
+        addrs: tuple[str, ...] = (),
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> bytes: ...
+
+    def connected_peers(self) -> frozenset[PeerId]: ...
+
+
+Effect = Callable[[str], Awaitable[None]]
+"""Called with the name of each boundary between two effects; a test ends the process there."""
+
+
+async def no_effect(_: str) -> None:
+    """The :data:`Effect` of production."""
+
+
+@dataclass
+class Context:
+    """One coordinator process. ``on_chain`` is the program's configuration as read at the start."""
+
+    db: Database
+    clock: Clock
+    identity: PeerIdentity
+    signer: Signer
+    chain: EscrowClient
+    on_chain: OnChainConfig
+    network: Network
+    effect: Effect = no_effect
+    dispatch: Signal = field(default_factory=Signal)
+    settle: Signal = field(default_factory=Signal)
+    events: Board = field(default_factory=Board)
+
+    async def run(self, work: Callable[[Tx], T]) -> T:
+        """One transaction in one thread hop."""
+        return await self.db.run(work)
+
+    def now_s(self) -> float:
+        return self.clock.now_s()

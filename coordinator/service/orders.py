@@ -1,0 +1,232 @@
+"""Jobs between a buyer's engine and the queue: quote, submit, show, cancel, events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from coordinator.domain import ledger as rules
+from coordinator.domain.matching import explain, needs_of
+from coordinator.domain.pricing import make_terms
+from coordinator.service.checks import check_addresses, check_spec
+from coordinator.service.context import Context
+from coordinator.service.escrow import Escrow
+from coordinator.service.views import job_view
+from coordinator.store import jobs, ledger, nodes, rates
+from coordinator.store.database import Overdrawn, Tx, UniqueBroken
+from coordinator.store.jobs import NewJob
+from coordinator.store.records import JobRow, LoginRow
+from p2p.core.errors import EnvironmentFailure, Refused, UserError
+from p2p.core.ids import parse_job_id
+from p2p.core.limits import EVENTS_PER_REPLY_MAX, EVENTS_POLL_S, EVENTS_WAIT_MAX_S, JOBS_LISTED_MAX
+from p2p.core.messages.jobs import (
+    EventList,
+    EventsRequest,
+    JobEvent,
+    JobList,
+    JobRef,
+    JobView,
+    ListJobsRequest,
+    Quote,
+    QuoteRequest,
+    SubmitRequest,
+    Terms,
+)
+from p2p.core.signing import Domain, Signed, signing_input, statement_hash
+from p2p.net.identity import verify_peer_signature
+from p2p.wire.codec import decode, encode
+
+
+class Orders:
+    """``job.quote``, ``job.submit``, ``job.list``, ``job.show``, ``job.events``."""
+
+    def __init__(self, context: Context, escrow: Escrow) -> None:
+        self._context = context
+        self._escrow = escrow
+
+    async def quote(self, login: LoginRow, request: QuoteRequest) -> Quote:
+        """Signed terms, and who could run the job now.
+
+        :raises UserError: the specification is wrong, or its GPU type is not known.
+        :raises Refused: ``price_too_low``.
+        """
+        job_id = parse_job_id(request.job_id)
+        check_spec(request.spec)
+        now_s = self._context.now_s()
+        spec_hash = statement_hash(Domain.SPEC, encode(request.spec))
+
+        def work(tx: Tx) -> Quote:
+            terms = make_terms(
+                job_id=job_id,
+                buyer=login.wallet,
+                asset=request.spec.asset,
+                config=request.spec.config,
+                prices=rates.price_list(tx),
+                fee_bps=self._context.on_chain.fee_bps,
+                spec_hash=spec_hash,
+                coordinator_wallet=self._context.signer.address,
+                now_s=now_s,
+            )
+            found = explain(needs_of(request.spec, terms), nodes.online(tx, now_s), now_s)
+            classes = [rate.gpu_class for rate in terms.rates]
+            ahead = tx.row("jobs.ahead", job_id=job_id, classes=classes)
+            return Quote(
+                terms=self._sign(terms),
+                nodes_online=found.online,
+                nodes_matching=found.matching,
+                misfits=found.misfits,
+                jobs_ahead=ahead["jobs"] if ahead else 0,
+            )
+
+        return await self._context.run(work)
+
+    def _sign(self, terms: Terms) -> Signed:
+        payload = encode(terms)
+        identity = self._context.identity
+        return Signed(payload, identity.peer_id, identity.sign(signing_input(Domain.TERMS, payload)))
+
+    async def submit(self, login: LoginRow, request: SubmitRequest) -> JobView:
+        """Queue a job whose escrow is open. Idempotent by the job id in the terms.
+
+        :raises Refused: terms, specification and escrow do not belong together.
+        :raises EnvironmentFailure: ``escrow_not_seen``: try again with the same request.
+        """
+        terms = self._check_terms(login, request)
+        known = await self._context.run(lambda tx: self._known(tx, terms, request.terms))
+        if known is not None:
+            return known
+        await self._escrow.check_open(terms, request.terms.payload)
+        await self._escrow.fund(terms)
+        order = NewJob(
+            request.spec,
+            terms,
+            request.terms,
+            login.peer_id,
+            request.engine_addresses,
+            request.open_signature,
+        )
+        view = await self._queue(order)
+        self._context.events.post(login.wallet)
+        self._context.dispatch.set()
+        return view
+
+    def _check_terms(self, login: LoginRow, request: SubmitRequest) -> Terms:
+        check_spec(request.spec)
+        check_addresses(request.engine_addresses)
+        signed = request.terms
+        own = self._context.identity.peer_id
+        if signed.signer != own or not verify_peer_signature(
+            own, signing_input(Domain.TERMS, signed.payload), signed.signature
+        ):
+            raise Refused(
+                "bad_terms", "The terms were not signed by this coordinator.", hint="Ask for a quote."
+            )
+        terms = decode(Terms, signed.payload)
+        if terms.buyer != login.wallet:
+            raise _bad_terms("are for another buyer")
+        if terms.spec_hash != statement_hash(Domain.SPEC, encode(request.spec)):
+            raise Refused(
+                "bad_terms", "The terms are for another job specification.", hint="Ask for a quote."
+            )
+        if len(request.open_signature) > 96:
+            raise UserError("bad_message", "The transaction signature is malformed.")
+        return terms
+
+    def _known(self, tx: Tx, terms: Terms, signed: Signed) -> JobView | None:
+        job = jobs.find(tx, terms.job_id)
+        if job is None:
+            return None
+        if job.terms_payload != signed.payload:
+            raise Refused("job_exists", "A job with this id was submitted before, on other terms.")
+        return job_view(tx, job, self._context.now_s())
+
+    async def _queue(self, order: NewJob) -> JobView:
+        terms = order.terms
+        now_s = self._context.now_s()
+        transfer = rules.open_job(
+            terms.buyer, terms.job_id, terms.asset, terms.deposit_units, order.open_signature
+        )
+
+        def work(tx: Tx) -> JobView:
+            job = jobs.insert(tx, order, now_s)
+            ledger.post(tx, transfer, now_s)
+            return job_view(tx, job, now_s)
+
+        try:
+            return await self._context.run(work)
+        except UniqueBroken:
+            known = await self._context.run(lambda tx: self._known(tx, terms, order.signed_terms))
+            if known is None:
+                raise
+            return known
+        except Overdrawn:
+            raise EnvironmentFailure(
+                "deposit_not_seen",
+                "The escrow is open, but the deposit behind it was not seen yet.",
+                "The money is safe in the escrow; the job is not queued yet.",
+                "It is submitted again by itself.",
+            ) from None
+
+    async def list(self, login: LoginRow, request: ListJobsRequest) -> JobList:
+        """The buyer's jobs, newest first, without statements and reasons."""
+        limit = max(1, min(request.limit, JOBS_LISTED_MAX))
+
+        def work(tx: Tx) -> JobList:
+            rows = tx.all_as(JobRow, "jobs.of_buyer", buyer=login.wallet, limit=limit)
+            now_s = self._context.now_s()
+            return JobList(tuple(job_view(tx, row, now_s, whole=False) for row in rows))
+
+        return await self._context.run(work)
+
+    async def show(self, login: LoginRow, request: JobRef) -> JobView:
+        """One job with everything known about it."""
+
+        def work(tx: Tx) -> JobView:
+            return job_view(tx, own_job(login, jobs.find(tx, request.job_id)), self._context.now_s())
+
+        return await self._context.run(work)
+
+    async def events(self, login: LoginRow, request: EventsRequest) -> EventList:
+        """Events after a number; waits for the first one."""
+        if request.job_id:
+            await self._context.run(lambda tx: own_job(login, jobs.find(tx, request.job_id)))
+
+        def look(tx: Tx) -> tuple[JobEvent, ...]:
+            return jobs.events_after(
+                tx, login.wallet, request.job_id, request.after_seq, EVENTS_PER_REPLY_MAX
+            )
+
+        # Also false for a wait that is not a number.
+        wait_s = min(request.wait_s, EVENTS_WAIT_MAX_S) if request.wait_s > 0 else 0.0
+        return EventList(await self._poll(login.wallet, look, wait_s))
+
+    async def _poll(
+        self, wallet: str, look: Callable[[Tx], tuple[JobEvent, ...]], wait_s: float
+    ) -> tuple[JobEvent, ...]:
+        deadline_s = self._context.clock.monotonic_s() + wait_s
+        while True:
+            posted = self._context.events.watch(wallet)
+            found = await self._context.run(look)
+            left_s = deadline_s - self._context.clock.monotonic_s()
+            if found or left_s <= 0:
+                return found
+            with trio.move_on_after(min(left_s, EVENTS_POLL_S)):
+                await posted.wait()
+
+
+def _bad_terms(problem: str) -> Refused:
+    what = f"The terms {problem}."
+    return Refused("bad_terms", what, "The job cannot be queued on them.", "Ask for a quote.")
+
+
+def own_job(login: LoginRow, job: JobRow | None) -> JobRow:
+    """The job, if it is the buyer's; a stranger's is as unknown as one that does not exist.
+
+    :raises UserError: ``unknown_job``.
+    """
+    if job is None or job.buyer != login.wallet:
+        raise UserError(
+            "unknown_job", "The coordinator knows no such job of yours.", hint="`cyxwiz jobs` lists yours."
+        )
+    return job

@@ -50,11 +50,13 @@ class Transfer:
 
 @dataclass(slots=True)
 class LiveJob:
-    """One job's news. ``log`` is rung when its log has grown, ``news`` when anything else has changed."""
+    """One job's news: ``log`` is rung when its log has grown, ``news`` when anything else has changed,
+    ``retry`` when somebody did something about what stopped it."""
 
     job_id: str
     news: Signal = field(default_factory=Signal)
     log: Signal = field(default_factory=Signal)
+    retry: Signal = field(default_factory=Signal)
     transfer: Transfer | None = None
     progress: Progress = field(default_factory=Progress)
     metrics: dict[str, float] = field(default_factory=dict)

@@ -48,6 +48,7 @@ class JobRow:
     statement: bytes | None
     receipt: bytes | None
     fetched_at_s: float | None
+    charged_units: int | None
     problem: str | None
 
 

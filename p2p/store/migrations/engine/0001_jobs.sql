@@ -30,6 +30,7 @@ CREATE TABLE jobs (
     statement BLOB,                         -- the node's signed result statement that was checked, encoded
     receipt BLOB,                           -- the engine's signed receipt: stored before it is sent, encoded
     fetched_at_s REAL,                      -- results verified and in the out folder
+    charged_units INTEGER CHECK (charged_units >= 0),   -- by the chain, once it has decided
     problem TEXT,                           -- what keeps the job from going on, as JSON; null when nothing does
     CHECK (stage IN ('packaged', 'quoted', 'dropped') OR (terms IS NOT NULL AND signer <> '')),
     CHECK (stage <> 'opening' OR open_transaction IS NOT NULL),

@@ -15,6 +15,7 @@ from p2p.core.errors import EnvironmentFailure, ExitCode, UserError
 from p2p.core.limits import GIB, JOBS_LISTED_MAX
 from p2p.core.money import Asset, format_amount, format_usd
 from p2p.core.paths import Home
+from p2p.core.text import clean_line
 from p2p.local import cli as frame
 from p2p.local.client import LocalClient
 from p2p.local.home import find_home, make_private
@@ -26,6 +27,8 @@ from p2p.node.settings import change_settings, load_settings, price_from_text, s
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _START_HINT = "Start it: cyxwiz-node run"
 _ID_SHOWN_CHARS = 12
+_NOISY = {"httpx": logging.WARNING, "libp2p": logging.CRITICAL}  # what matters of them is raised, not logged
+_CHECK_LINE_MAX_CHARS = 500
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,7 +46,8 @@ def run(stop_jobs: bool) -> None:
     Jobs that run when it ends go on, and are found again at the next start.
     """
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for noisy, level in _NOISY.items():
+        logging.getLogger(noisy).setLevel(level)
     frame.run_async(lambda: run_agent(find_home(), stop_jobs=stop_jobs))
 
 
@@ -70,11 +74,8 @@ def check(as_json: bool) -> None:
     if as_json:
         frame.print_json(rows)
     else:
-        table = [(_verdict(row), row["name"], row["found"], row["needed"]) for row in rows]
-        frame.print_table(("", "check", "found", "needed"), table, "Nothing was checked.")
         for row in rows:
-            if not row["ok"]:
-                frame.out.print(f"\n{row['name']}: {row['why']}.\n  {row['fix']}", markup=False)
+            _print_check(row)
     if any(row["required"] and not row["ok"] for row in rows):
         sys.exit(ExitCode.FAILED)
 
@@ -226,16 +227,14 @@ def _settings_values(options: dict[str, Any]) -> dict[str, Any]:
 
 def _settings_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     automatic = "the node decides"
+    memory = f"{found['memory_bytes'] / GIB:.1f} GB" if found["memory_bytes"] else automatic
     gpus = ", ".join(found["gpus"]) or "all"
     return [
         ("available", "on" if found["available"] else "off"),
         ("min price", f"{format_usd(found['min_price_usd_micros_per_hour'])} an hour"),
         ("gpus", gpus),
         ("cpus for each job", f"{found['cpus']:g}" if found["cpus"] else automatic),
-        (
-            "memory for each job",
-            f"{found['memory_bytes'] / GIB:.1f} GB" if found["memory_bytes"] else automatic,
-        ),
+        ("memory for each job", memory),
         ("jobs with internet", "on" if found["network"] else "off"),
         ("image", found["image"] or "the newest cyxwiz/job"),
         ("wallet keypair", found["wallet_keypair"] or "the node's own"),
@@ -248,6 +247,9 @@ def _print_status(found: dict[str, Any]) -> None:
     gpus = ", ".join(gpu["name"] for gpu in hardware["gpus"]) or "none (class cpu)"
     state = "registered" if found["registered"] else "not registered"
     last = found["last_contact_s"]
+    memory = f"{reading['memory_used_bytes'] / GIB:.1f} of {hardware['memory_bytes'] / GIB:.1f} GB"
+    disk = f"{hardware['disk_free_bytes'] / GIB:.0f} GB"
+    load = f"CPU {reading['cpu_percent']:.0f} %, memory {memory}, disk free {disk}"
     rows = [
         ("coordinator", f"{state}, last heard {_when(last) if last else 'never'}"),
         ("available", "yes" if found["available"] else "no"),
@@ -256,10 +258,9 @@ def _print_status(found: dict[str, Any]) -> None:
         ("peer", found["peer_id"]),
         ("gpus", gpus),
         ("slots", f"{found['slots_busy']} of {found['slots']} busy"),
-        ("load", f"CPU {reading['cpu_percent']:.0f} %, memory {reading['memory_used_bytes'] / GIB:.1f} of "
-                 f"{hardware['memory_bytes'] / GIB:.1f} GB, disk free {hardware['disk_free_bytes'] / GIB:.0f} GB"),
+        ("load", load),
         ("image", found["image"][:19] or "none"),
-    ]  # fmt: skip
+    ]
     frame.print_table(("", ""), rows, "")
     problem = found["problem"]
     if problem:
@@ -273,10 +274,15 @@ def _print_status(found: dict[str, Any]) -> None:
     frame.print_table(("job", "name", "phase", ">ran"), running, "No job is here now.")
 
 
-def _verdict(row: dict[str, Any]) -> str:
-    if row["ok"]:
-        return "ok"
-    return "MISSING" if row["required"] else "limited"
+def _print_check(row: dict[str, Any]) -> None:
+    """One row: what was found; for what is missing also what is needed, why, and how to mend it."""
+    verdict = "ok" if row["ok"] else ("MISSING" if row["required"] else "limited")
+    lines = [f"{verdict:8} {row['name']}: {row['found']}"]
+    if not row["ok"]:
+        lines += [f"needed: {row['needed']}, because {row['why']}", f"to mend it: {row['fix']}"]
+    for number, line in enumerate(lines):
+        indent = " " * 9 if number else ""
+        frame.out.print(indent + clean_line(line, _CHECK_LINE_MAX_CHARS), markup=False)
 
 
 def _when(at_s: float) -> str:

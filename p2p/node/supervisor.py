@@ -46,13 +46,17 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Codes with which the coordinator says that it will never want this report.
-_FINAL_REFUSALS = frozenset({"stale_epoch", "bad_transition", "unknown_job", "not_your_job"})
+_FINAL_REFUSALS = frozenset({"superseded", "equivocation"})
 
 
 class Coordinator(Protocol):
     """What a job needs of the coordinator's link."""
 
     async def call(self, method: str, request: object, kind: type[T]) -> T: ...
+
+
+# Reasons of a stop order that only say that the buyer has everything.
+_DELIVERED = frozenset({JobState.COMPLETED.value, JobState.SETTLED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,9 @@ class Supervisor:
     # -- what others tell it
 
     async def order_stop(self, reason: str) -> None:
-        """The coordinator does not want this attempt any more."""
-        if Phase.STOPPED not in PHASES[self.record.phase]:
+        """The coordinator does not want this attempt any more; ``reason`` may be the job's last state."""
+        delivered = self.record.phase is Phase.DELIVERING and reason in _DELIVERED
+        if delivered or Phase.STOPPED not in PHASES[self.record.phase]:
             self.order_over()
         elif self.record.stop_reason is None:
             await self._note(stop_reason=clean_name(reason, REASON_MAX_CHARS) or "stopped")
@@ -373,10 +378,10 @@ class Supervisor:
 
     # -- the journal
 
-    async def _advance(self, phase: Phase, event_detail: str = "", **values: Any) -> None:
+    async def _advance(self, phase: Phase, event: str = "", **values: Any) -> None:
         async with self._lock:
             old = self.record.phase
-            self.record = await self._services.tables.advance(self.record, phase, event_detail, **values)
+            self.record = await self._services.tables.advance(self.record, phase, event, **values)
         _LOG.info("job %s epoch %d: %s -> %s", *self.record.key, old.value, phase.value)
         self._wake()
 

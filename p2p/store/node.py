@@ -168,8 +168,10 @@ class NodeTables:
 
         return await self._journal.write(write)
 
-    async def advance(self, job: JobRecord, new: Phase, detail: str = "", **values: Any) -> JobRecord:
+    async def advance(self, job: JobRecord, new: Phase, event: str = "", **values: Any) -> JobRecord:
         """Move ``job`` to ``new`` and set columns with it, provided that nobody moved it since it was read.
+
+        ``event`` is the detail of the event row.
 
         :raises Bug: the table of phases does not have the step, or the record is stale.
         """
@@ -181,7 +183,7 @@ class NodeTables:
             columns = {"phase": new, "updated_at_s": now_s, **values}
             if not _update(connection, job, columns, revision=job.revision):
                 raise Bug(f"job {job.job_id} epoch {job.epoch} moved on behind its supervisor's back")
-            _add_event(connection, job.job_id, job.epoch, now_s, job.phase, new, detail)
+            _add_event(connection, job.job_id, job.epoch, now_s, job.phase, new, event)
             return _fetch(connection, job.job_id, job.epoch)
 
         return await self._journal.write(write)

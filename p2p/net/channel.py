@@ -221,6 +221,7 @@ class Channel:
 
         :raises EnvironmentFailure: ``peer_unreachable``.
         """
+        await trio.lowlevel.checkpoint()  # a producer that never waits must not keep others from running
         while not self.closed.is_set() and self._queue_is_full():
             await self._queue_changed.wait()
         if self.closed.is_set():

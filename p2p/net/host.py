@@ -23,6 +23,7 @@ from libp2p import new_swarm
 from libp2p.abc import INetStream
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.host.basic_host import BasicHost
+from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
@@ -45,7 +46,6 @@ from p2p.net.yamux import MUXER_PROTOCOL, BoundedYamux
 
 logger = logging.getLogger(__name__)
 
-_NEVER_S = 10**9
 _MEMORY_LIMIT_MIB = 1 << 20  # the library's own accounting is not used: our limits are per stream and channel
 
 
@@ -85,6 +85,16 @@ class Host(BasicHost):
         """Not used, see above."""
 
 
+class _NoAutoConnector(AutoConnector):
+    """The library dials whoever it knows of until it is half full, whatever its lower limits are."""
+
+    async def run_background_task(self, nursery: trio.Nursery) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def maybe_connect(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
 def build_host(identity: PeerIdentity, connections_max: int) -> Host:
     """A host that is not running yet. Must be called inside ``trio.run``."""
     key_pair = create_new_key_pair(identity.seed)
@@ -96,7 +106,7 @@ def build_host(identity: PeerIdentity, connections_max: int) -> Host:
         retry_config=RetryConfig(max_retries=0),
         connection_config=ConnectionConfig(
             max_connections=connections_max,
-            min_connections=0,  # no automatic dialling; the whole limit is open to inbound connections
+            min_connections=0,  # so that the whole limit is open to inbound connections
             low_watermark=0,
             high_watermark=connections_max,
             max_connections_per_peer=CONNECTIONS_PER_PEER_MAX,
@@ -105,11 +115,11 @@ def build_host(identity: PeerIdentity, connections_max: int) -> Host:
             outbound_upgrade_timeout=HANDSHAKE_TIMEOUT_S,
             inbound_stream_protocol_negotiation_timeout=HANDSHAKE_TIMEOUT_S,
             outbound_stream_protocol_negotiation_timeout=HANDSHAKE_TIMEOUT_S,
-            auto_connect_interval=_NEVER_S,
             enable_health_monitoring=False,
         ),
     )
     assert isinstance(swarm, Swarm)
+    swarm.auto_connector = _NoAutoConnector(swarm)
     return Host(swarm, _resources(connections_max))
 
 
@@ -184,7 +194,7 @@ async def running(host: Host, listen_addrs: Sequence[str]) -> AsyncIterator[tupl
             yield tuple(a if a.endswith(suffix) else a + suffix for a in listening)
         finally:
             with trio.CancelScope(shield=True):
-                await _close_connections(host)
+                await _close(host)
 
 
 def _check_free(address: multiaddr.Multiaddr) -> None:
@@ -216,8 +226,11 @@ def _cannot_listen(where: str, why: str) -> EnvironmentFailure:
     )
 
 
-async def _close_connections(host: Host) -> None:
-    """Close all connections at once: the library closes one after the other, 0.1 s each."""
+async def _close(host: Host) -> None:
+    """Close listeners, which the library leaves open when it is cancelled, then all connections at once, which it
+    does one after the other, 0.1 s each."""
+    for listener in tuple(host.swarm.listeners.values()):
+        await listener.close()
     async with trio.open_nursery() as nursery:
         for connections in tuple(host.swarm.connections.values()):
             for connection in tuple(connections):

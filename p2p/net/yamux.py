@@ -99,6 +99,11 @@ class BoundedYamux(IMuxedConn):
     def get_remote_address(self) -> tuple[str, int] | None:
         return self.secured_conn.get_remote_address()
 
+    @property
+    def streams_open(self) -> int:
+        """Streams of both sides that have not ended."""
+        return len(self._streams)
+
     # -- lifetime
 
     async def start(self) -> None:

@@ -31,7 +31,6 @@ class Network(Protocol):
         method: str,
         payload: bytes,
         *,
-        addrs: tuple[str, ...] = (),
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> bytes: ...
 

@@ -1,28 +1,23 @@
-"""The escrow as the coordinator reads it: is it open as agreed, and what moved that the ledger has not."""
+"""The escrow as the coordinator reads it: is it open as agreed, and is the money behind it known?"""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import trio
 
 from coordinator.domain import ledger as rules
 from coordinator.service.context import Context
+from coordinator.service.history import sync_wallet
 from coordinator.store import ledger
-from coordinator.store.database import Overdrawn, Tx, UniqueBroken
+from coordinator.store.database import Tx
 from p2p.chain.accounts import JobStatus, OnChainJob
-from p2p.chain.history import HistoryEntry
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.ids import JobId, Wallet
-from p2p.core.limits import CONFIRM_POLL_S, ESCROW_SEEN_S, HISTORY_ENTRIES_MAX
+from p2p.core.limits import CONFIRM_POLL_S, ESCROW_SEEN_S
 from p2p.core.messages.jobs import Terms
-from p2p.core.money import Asset
 from p2p.core.signing import Domain, statement_hash
 
 CHAIN_CLOCK_SLACK_S = 120
 """How far the chain's clock may be from ours: validators agree on time only roughly."""
-
-_RETURNED = ("cancel", "refund", "reclaim")
 
 
 class Escrow:
@@ -93,79 +88,7 @@ class Escrow:
 
     async def sync(self, wallet: Wallet) -> int:
         """Post what moved on chain for a wallet and the ledger does not have; how many entries."""
-        entries = await self._context.chain.history(wallet, limit=HISTORY_ENTRIES_MAX)
-        fee_owner = wallet == self._context.on_chain.fee_owner
-        transfers = list(transfers_of(wallet, entries, fee_owner=fee_owner))
-        if not transfers:
-            return 0
-        ids = [transfer.transfer_id for transfer in transfers]
-        known = await self._context.run(
-            lambda tx: {row["transfer_id"] for row in tx.rows("ledger.known", transfer_ids=ids)}
+        context = self._context
+        return await sync_wallet(
+            context.db, context.chain, context.on_chain.fee_owner, wallet, context.now_s()
         )
-        posted = 0
-        for transfer in transfers:
-            if transfer.transfer_id in known:
-                continue
-            if not await self._post(transfer):
-                break
-            posted += 1
-        return posted
-
-    async def _post(self, transfer: rules.Transfer) -> bool:
-        """False if it has to wait for something that the ledger does not know yet, such as a settlement."""
-
-        def work(tx: Tx) -> None:
-            if transfer.kind is rules.Kind.REFUND and not _needs_refund(tx, transfer):
-                return
-            ledger.post(tx, transfer, self._context.now_s())
-
-        try:
-            await self._context.run(work)
-        except (Overdrawn, UniqueBroken):
-            return False
-        return True
-
-
-def _needs_refund(tx: Tx, transfer: rules.Transfer) -> bool:
-    """Whether an escrow that was given back on chain is still pending here, and of no job that we run."""
-    job_id = transfer.job_id or ""
-    ours = tx.row("jobs.by_id", job_id=job_id) is not None
-    return not ours and not ledger.has_verdict(tx, job_id)
-
-
-def transfers_of(
-    wallet: Wallet, entries: Iterable[HistoryEntry], *, fee_owner: bool
-) -> Iterable[rules.Transfer]:
-    """History (newest first) as transfers, oldest first; within a transaction in its own order.
-
-    Settlements are not among them: the settler posts those with the job's state.
-    """
-    account = rules.FEES if fee_owner else ""
-    groups: dict[str, list[HistoryEntry]] = {}
-    for entry in entries:
-        groups.setdefault(entry.signature, []).append(entry)
-    for signature in reversed(groups):
-        seen: dict[str, int] = {}
-        for entry in groups[signature]:
-            count = seen[entry.kind] = seen.get(entry.kind, 0) + 1
-            reference = signature if count == 1 else f"{signature}:{count}"
-            transfer = _transfer(wallet, entry, reference, account)
-            if transfer is not None:
-                yield transfer
-
-
-def _transfer(wallet: Wallet, entry: HistoryEntry, reference: str, account: str) -> rules.Transfer | None:
-    asset: Asset | None = entry.asset
-    if asset is None or entry.units <= 0:
-        return None
-    if entry.kind == "deposit":
-        return rules.deposit(wallet, asset, entry.units, reference, account)
-    if entry.kind == "withdraw":
-        return rules.withdraw(wallet, asset, entry.units, reference, account)
-    if entry.job_id is None:
-        return None
-    if entry.kind == "open":
-        return rules.open_job(wallet, entry.job_id, asset, entry.units, entry.signature)
-    if entry.kind in _RETURNED:
-        return rules.refund(wallet, entry.job_id, asset, entry.units, entry.signature)
-    return None

@@ -119,16 +119,12 @@ class Orders:
         if signed.signer != own or not verify_peer_signature(
             own, signing_input(Domain.TERMS, signed.payload), signed.signature
         ):
-            raise Refused(
-                "bad_terms", "The terms were not signed by this coordinator.", hint="Ask for a quote."
-            )
+            raise _bad_terms("were not signed by this coordinator")
         terms = decode(Terms, signed.payload)
         if terms.buyer != login.wallet:
             raise _bad_terms("are for another buyer")
         if terms.spec_hash != statement_hash(Domain.SPEC, encode(request.spec)):
-            raise Refused(
-                "bad_terms", "The terms are for another job specification.", hint="Ask for a quote."
-            )
+            raise _bad_terms("are for another job specification")
         if len(request.open_signature) > 96:
             raise UserError("bad_message", "The transaction signature is malformed.")
         return terms

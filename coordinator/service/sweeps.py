@@ -8,22 +8,21 @@ from functools import partial
 
 import trio
 
-from coordinator.domain import ledger as rules
 from coordinator.domain.leases import is_expired
 from coordinator.domain.reasons import Reason
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
+from coordinator.service.history import holdings
 from coordinator.service.registry import Registry
 from coordinator.service.reports import end_attempt
 from coordinator.service.settler import close_given_back
 from coordinator.service.verdicts import GIVEN_BACK
-from coordinator.store import jobs, ledger, outbox
+from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import BEAT_FLUSH_S, LEASE_S, LEASE_SWEEP_S, RECONCILE_SWEEP_S, SWEEP_BATCH_MAX
-from p2p.core.money import Asset
 from p2p.core.states import FailureCode, JobState
 
 logger = logging.getLogger(__name__)
@@ -85,7 +84,9 @@ class Sweeps:
                 continue  # closed on chain; its verdict was read before that, or an operator has to look
             if on_chain is not None and on_chain.status in GIVEN_BACK:
                 await self._close(job)
-        for wallet, asset, units in await self._context.run(_held):
+        for wallet, asset, units in await self._context.run(
+            lambda tx: holdings(tx, self._context.on_chain.fee_owner)
+        ):
             if await self._context.chain.balance(wallet, asset) != units:
                 await self._sync(wallet)
 
@@ -120,13 +121,3 @@ def unfinished(tx: Tx) -> list[JobRow]:
         if not state.is_final:
             found += tx.all_as(JobRow, "jobs.latest", state=state.value, limit=SWEEP_BATCH_MAX)
     return found
-
-
-def _held(tx: Tx) -> list[tuple[Wallet, Asset, int]]:
-    """What the ledger says that people have."""
-    rows = tx.rows("ledger.users", limit=SWEEP_BATCH_MAX)
-    return [
-        (Wallet(row["wallet"]), asset, ledger.balance(tx, rules.user(row["wallet"]), asset))
-        for row in rows
-        for asset in Asset
-    ]

@@ -87,6 +87,7 @@ class Database:
     """A pool of connections to one database. Its blocking methods may be called from any thread."""
 
     def __init__(self, dsn: str, *, connections_max: int = DATABASE_POOL_MAX) -> None:
+        self._dsn = dsn
         self._pool = ConnectionPool(
             dsn,
             min_size=1,
@@ -105,6 +106,8 @@ class Database:
         :raises EnvironmentFailure: ``database_unavailable``.
         """
         with _explained():
+            # The pool would try for long and say only that it took too long.
+            psycopg.connect(self._dsn, connect_timeout=int(DATABASE_WAIT_S)).close()
             self._pool.open(wait=True, timeout=DATABASE_WAIT_S)
 
     def close(self) -> None:

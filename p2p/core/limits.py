@@ -161,6 +161,29 @@ ENGINE_RETRY_MAX_S = 10.0
 REGISTRATION_TIMEOUT_S = 30.0
 LEAVE_TIMEOUT_S = 3.0
 
+# -- keystore
+KEYSTORE_FILE_MAX_BYTES = 4 * KIB
+KEYSTORE_MEMORY_KIB = 64 * 1024  # Argon2id: the second recommended option of RFC 9106, section 4
+KEYSTORE_PASSES = 3
+KEYSTORE_LANES = 4
+KEYSTORE_MEMORY_MAX_KIB = 1024 * 1024  # of a file that is read: more would be an attack on this machine
+KEYSTORE_PASSES_MAX = 32
+KEYSTORE_LANES_MAX = 16
+KEYSTORE_IDLE_S = 15 * 60.0  # an unlocked key is locked again after so long without a signature
+PASSWORD_MIN_CHARS = 8
+PASSWORD_MAX_BYTES = 1024
+SEED_PHRASE_MAX_CHARS = 512
+ACCOUNT_INDEX_MAX = 2**31 - 1  # of a hardened derivation step (BIP-32)
+
+# -- wallet page
+PAGE_TIMEOUT_S = 600.0  # from opening the page to the last signature
+PAGE_IO_TIMEOUT_S = 30.0
+PAGE_BODY_MAX_BYTES = 64 * KIB
+PAGE_HEADERS_MAX_BYTES = 16 * KIB
+PAGE_CONNECTIONS_MAX = 32
+PAGE_ATTEMPTS_MAX = 100  # requests to prepare or to check, of one page
+PAGE_TRANSACTIONS_MAX = 8  # signed at once
+
 # -- chain
 RPC_URLS_MAX = 8
 RPC_TIMEOUT_S = 15.0
@@ -205,6 +228,7 @@ EVENTS_POLL_S = 5.0  # for events written by another coordinator on the same dat
 EVENT_WATCHERS_MAX = 10_000
 LOGINS_CACHED_MAX = 100_000
 POSTINGS_LISTED_MAX = 500
+CHAIN_WAIT_S = 30.0  # how long a coordinator that starts waits for its chain
 DATABASE_POOL_MAX = 8
 DATABASE_WAIT_S = 15.0
 DATABASE_STATEMENT_TIMEOUT_S = 30.0
@@ -227,6 +251,8 @@ SETTLE_AGAIN_S = 20.0  # a settlement that does not come is asked for again
 LOG_IDLE_MAX_S = 120.0  # a log stream that brings nothing for so long is opened anew
 LIVE_METRICS_MAX = 64
 EVENTS_ASK_S = 20.0  # how long a question for events may wait at the coordinator
+WALLET_CALL_TIMEOUT_S = 300.0  # two transactions, each confirmed
+WATCH_INTERVAL_S = 0.1  # a job that changes all the time is shown this often
 LINE_CHARS_FOR_METRICS = 64 * KIB
 LOG_TAIL_PATIENCE_S = 60.0  # how long a job that failed waits for the rest of its log
 PLAN_LIFETIME_S = 24 * 3600.0  # plans that nobody agreed to are forgotten

@@ -45,4 +45,4 @@ FROM postings p JOIN transfers t USING (transfer_id)
 WHERE p.account = %(account)s ORDER BY t.at_s DESC, t.transfer_id LIMIT %(limit)s;
 
 -- name: users
-SELECT DISTINCT substr(account, 6) AS wallet FROM balances WHERE account LIKE 'user:%%' ORDER BY wallet;
+SELECT DISTINCT substr(account, 6) AS wallet FROM balances WHERE account LIKE 'user:%%' ORDER BY wallet LIMIT %(limit)s;

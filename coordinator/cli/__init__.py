@@ -1,0 +1,25 @@
+"""``cyxwiz-coordinator``: the operator's command line. It talks straight to the coordinator's database."""
+
+from __future__ import annotations
+
+import click
+
+from coordinator.cli.money import accounts, ledger, rates
+from coordinator.cli.reads import job, jobs, nodes, status
+from coordinator.cli.serving import migrate, postgres, serve
+from p2p.local import cli as frame
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cyxwiz")
+def group() -> None:
+    """Run and look after a CyxWiz coordinator: registry, queue and ledger."""
+
+
+for command in (serve, migrate, status, nodes, jobs, job, rates, accounts, ledger, postgres):
+    group.add_command(command)
+
+
+def main() -> None:
+    """Entry point of ``cyxwiz-coordinator``."""
+    frame.main(group, "cyxwiz-coordinator")

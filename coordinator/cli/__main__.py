@@ -1,0 +1,7 @@
+"""``python -m coordinator.cli``."""
+
+from __future__ import annotations
+
+from coordinator.cli import main
+
+main()

@@ -1,0 +1,91 @@
+"""Shared by the commands: where the database is, and how things are written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from coordinator.service.serve import CoordinatorFiles
+from coordinator.store.database import Database
+from p2p.core.errors import EnvironmentFailure
+from p2p.core.money import Asset, format_amount
+from p2p.local.home import find_home
+
+DSN_VARIABLE = "CYXWIZ_DSN"
+ID_SHOWN_CHARS = 8
+PEER_SHOWN_CHARS = 12
+
+
+def dsn_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--dsn`` of every command."""
+    return click.option(
+        "--dsn",
+        envvar=DSN_VARIABLE,
+        default=None,
+        help="PostgreSQL to use instead of the one that the coordinator brings.",
+    )(function)
+
+
+def files() -> CoordinatorFiles:
+    """The coordinator's folder of this home."""
+    return CoordinatorFiles(find_home().coordinator.folder)
+
+
+@contextmanager
+def database(dsn: str | None) -> Iterator[Database]:
+    """The database of the coordinator of this home.
+
+    :raises EnvironmentFailure: none is known, or it does not answer.
+    """
+    known = dsn or _known_dsn()
+    if known is None:
+        raise EnvironmentFailure(
+            "no_database",
+            f"No coordinator has run in {files().folder} yet.",
+            "There is no database to look into.",
+            f"Start one with `cyxwiz-coordinator serve`, or name a database with --dsn or {DSN_VARIABLE}.",
+            retryable=False,
+        )
+    try:
+        opened = Database(known, connections_max=2)
+        opened.open()
+    except EnvironmentFailure as error:
+        raise EnvironmentFailure(
+            error.code,
+            error.what,
+            "Nothing was read or changed.",
+            "Is the coordinator running? `cyxwiz-coordinator serve` starts it and its database.",
+        ) from None
+    with opened:
+        yield opened
+
+
+def _known_dsn() -> str | None:
+    try:
+        return files().dsn.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise EnvironmentFailure(
+            "no_database",
+            f"{files().dsn} cannot be read: {os.strerror(error.errno or 0)}.",
+            "Without it the database is not known.",
+            "Run this as the user who runs the coordinator.",
+            retryable=False,
+        ) from None
+
+
+def when(at_s: float | None) -> str:
+    """Local date and time."""
+    if not at_s:
+        return "never"
+    return datetime.fromtimestamp(at_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def amount(units: int, asset: str) -> str:
+    return format_amount(units, Asset(asset))

@@ -1,0 +1,183 @@
+"""``rates``, ``accounts``, ``ledger check``."""
+
+from __future__ import annotations
+
+import re
+
+import click
+import trio
+
+from coordinator.cli.common import amount, database, dsn_option, when
+from coordinator.domain.ledger import user
+from coordinator.service.audit import Findings
+from coordinator.service.audit import audit as run_audit
+from coordinator.service.history import sync_wallets
+from coordinator.store import ledger as store_ledger
+from coordinator.store import rates as store_rates
+from coordinator.store.database import Database
+from p2p.chain.config import ChainConfig
+from p2p.chain.escrow import EscrowClient
+from p2p.core.clock import SYSTEM_CLOCK
+from p2p.core.errors import ExitCode, Refused, UserError
+from p2p.core.limits import POSTINGS_LISTED_MAX
+from p2p.core.money import format_amount, format_usd, parse_usd
+from p2p.local import cli as frame
+from p2p.local.home import find_home
+
+_CLASS = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
+_CHECK_WAIT_S = 15.0
+_RESERVED = ("any", "usdc")
+
+
+@click.group()
+def rates() -> None:
+    """What an hour on each GPU class costs, and what a SOL is worth."""
+
+
+@rates.command("list")
+@dsn_option
+@frame.json_option
+def list_rates(dsn: str | None, as_json: bool) -> None:
+    """All rates, in dollars an hour."""
+    with database(dsn) as db:
+        rows, sol = db.transact(lambda tx: (tx.rows("rates.all"), tx.row("rates.sol")))
+    usd_per_sol = sol["usd_micros"] if sol else 0
+    if as_json:
+        frame.print_json({"rates": [dict(row) for row in rows], "sol_usd_micros": usd_per_sol})
+        return
+    table = [
+        (row["gpu_class"], format_usd(row["usd_micros_per_hour"]), _set_when(row["set_at_s"])) for row in rows
+    ]
+    frame.print_table(("class", ">an hour", "set"), table, "There are no rates.")
+    frame.out.print(f"\n1 SOL = {format_usd(usd_per_sol)} (`rates set sol PRICE`)")
+
+
+def _set_when(at_s: float) -> str:
+    return when(at_s) if at_s else "default"
+
+
+@rates.command("set")
+@click.argument("name", metavar="CLASS|sol")
+@click.argument("price", metavar="DOLLARS")
+@dsn_option
+def set_rate(name: str, price: str, dsn: str | None) -> None:
+    """Set the hourly rate of a class, or with `sol` the price of a SOL. Jobs already quoted keep theirs."""
+    name = name.lower()
+    usd_micros = parse_usd(price)
+    if usd_micros <= 0:
+        raise UserError("bad_price", "A price must be more than 0.", "No rate was changed.")
+    if name in _RESERVED or not _CLASS.match(name):
+        raise UserError(
+            "bad_class",
+            f"{name[:40]!r} cannot be a GPU class.",
+            "No rate was changed.",
+            "A class is like rtx4090: lower-case letters, digits, - and _.",
+        )
+    now_s = SYSTEM_CLOCK.now_s()
+    with database(dsn) as db:
+        if name == "sol":
+            db.transact(lambda tx: store_rates.set_sol_price(tx, usd_micros, now_s))
+        else:
+            db.transact(lambda tx: store_rates.set_rate(tx, name, usd_micros, now_s))
+    unit = "a SOL" if name == "sol" else "an hour"
+    click.echo(f"{name}: {format_usd(usd_micros)} {unit}")
+
+
+@click.command()
+@click.argument("wallet", required=False)
+@dsn_option
+@frame.json_option
+def accounts(wallet: str | None, dsn: str | None, as_json: bool) -> None:
+    """What every account of the ledger holds; with WALLET, that person's entries."""
+    with database(dsn) as db:
+        if wallet is not None:
+            _print_entries(db, wallet, as_json)
+            return
+        sums = db.transact(store_ledger.sums)
+    rows = [(account, asset, units) for (account, asset), units in sums.items() if units]
+    if as_json:
+        frame.print_json([{"account": a, "asset": asset.value, "units": units} for a, asset, units in rows])
+        return
+    table = [(account, format_amount(units, asset)) for account, asset, units in rows]
+    frame.print_table(("account", ">holds"), table, "The ledger is empty.")
+
+
+def _print_entries(db: Database, wallet: str, as_json: bool) -> None:
+    rows = db.transact(
+        lambda tx: tx.rows("ledger.of_account", account=user(wallet), limit=POSTINGS_LISTED_MAX)
+    )
+    if as_json:
+        frame.print_json([dict(row) for row in rows])
+        return
+    table = [
+        (when(row["at_s"]), row["kind"], (row["job_id"] or "")[:8], amount(row["units"], row["asset"]))
+        for row in rows
+    ]
+    frame.print_table(("when", "entry", "job", ">amount"), table, "The ledger has no entries of this wallet.")
+
+
+@click.group()
+def ledger() -> None:
+    """The double-entry ledger."""
+
+
+@ledger.command()
+@dsn_option
+@frame.json_option
+def check(dsn: str | None, as_json: bool) -> None:
+    """Compare the ledger with itself and with the chain, to the last unit. Exit code 1 if they differ."""
+    config = ChainConfig.load(find_home().config)
+    with database(dsn) as db:
+        findings = frame.run_async(_check, db, config)
+    if as_json:
+        frame.print_json(
+            {
+                "agrees": findings.agrees,
+                "accounts": findings.accounts,
+                "open_escrows": findings.escrows,
+                "vault_units": {asset.value: units for asset, units in findings.totals.items()},
+                "differences": list(findings.differences),
+            }
+        )
+    else:
+        _print_findings(findings)
+    if not findings.agrees:
+        raise LedgerDiffers(len(findings.differences))
+
+
+async def _check(db: Database, config: ChainConfig) -> Findings:
+    async with EscrowClient(config, SYSTEM_CLOCK) as chain:
+        deadline_s = trio.current_time() + _CHECK_WAIT_S
+        while True:
+            await sync_wallets(db, chain, SYSTEM_CLOCK)
+            findings = await run_audit(db, chain)
+            moving = any(row["state"] == "sent" for row in await db.run(lambda tx: tx.rows("outbox.counts")))
+            # Money that is on its way is on one side only for a moment.
+            if findings.agrees or not moving or trio.current_time() >= deadline_s:
+                return findings
+            await trio.sleep(1.0)
+
+
+def _print_findings(findings: Findings) -> None:
+    for difference in findings.differences:
+        frame.out.print(f"DIFFERS  {difference}", markup=False)
+    if findings.agrees:
+        totals = ", ".join(format_amount(units, asset) for asset, units in findings.totals.items())
+        frame.out.print(
+            f"Ledger and chain agree to the last unit: {findings.accounts} accounts, "
+            f"{findings.escrows} open escrows, {totals} in the vaults."
+        )
+
+
+class LedgerDiffers(Refused):
+    """Ledger and chain do not agree."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            "ledger_differs",
+            f"Ledger and chain differ in {number} place(s).",
+            "Until it is explained, treat both with care; nothing was changed.",
+            "Run it again when no chain action is on its way; `cyxwiz-coordinator status` shows these.",
+        )

@@ -1,0 +1,248 @@
+"""``status``, ``nodes``, ``jobs``, ``job``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from coordinator.cli.common import ID_SHOWN_CHARS, PEER_SHOWN_CHARS, amount, database, dsn_option, files, when
+from coordinator.domain.ledger import escrow
+from coordinator.service.views import job_view
+from coordinator.store import jobs as job_rows
+from coordinator.store.database import Row, Tx
+from coordinator.store.migrate import pending
+from coordinator.store.records import JobRow
+from p2p.core.clock import SYSTEM_CLOCK
+from p2p.core.errors import Refused, UserError
+from p2p.core.ids import is_job_id_prefix
+from p2p.core.limits import EVENTS_PER_REPLY_MAX, JOBS_LISTED_MAX, NODE_SILENT_S, NODES_LISTED_MAX
+from p2p.core.messages.jobs import JobView
+from p2p.core.money import format_usd
+from p2p.core.states import JobState
+from p2p.local import cli as frame
+from p2p.local.home import find_home
+from p2p.local.platform import is_locked
+
+_GIB = 2**30
+
+
+@click.command()
+@dsn_option
+@frame.json_option
+def status(dsn: str | None, as_json: bool) -> None:
+    """Is it running, and what is there: nodes, jobs by state, chain actions on their way."""
+    with database(dsn) as db:
+        with db.raw() as connection:
+            missing = pending(connection)
+        if missing:
+            raise UserError(
+                "schema_old",
+                f"The database lacks {len(missing)} step(s): {', '.join(missing)}.",
+                "Nothing can be read before that.",
+                "Run `cyxwiz-coordinator migrate`.",
+            )
+        found = db.transact(_status)
+    running = is_locked(find_home().coordinator.lock)
+    found |= {"running": running, "address": _address() if running else None}
+    if as_json:
+        frame.print_json(found)
+        return
+    rows = [
+        ("coordinator", found["address"] or ("starting" if running else "not running on this home")),
+        ("nodes online", f"{found['nodes_online']} of {found['nodes']}"),
+        ("jobs", _counts(found["jobs"])),
+        ("chain actions", _counts(found["outbox"])),
+    ]
+    frame.print_table(("", ""), rows, "")
+
+
+def _status(tx: Tx) -> dict[str, Any]:
+    nodes_found = tx.rows("nodes.listing", since_s=_since_s(), limit=NODES_LISTED_MAX)
+    return {
+        "nodes": len(nodes_found),
+        "nodes_online": sum(bool(row["online"]) for row in nodes_found),
+        "jobs": {row["state"]: row["jobs"] for row in tx.rows("jobs.counts")},
+        "outbox": {f"{row['kind']} {row['state']}": row["actions"] for row in tx.rows("outbox.counts")},
+    }
+
+
+def _counts(found: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in found.items()) or "none"
+
+
+def _address() -> str | None:
+    try:
+        return files().address.read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+
+
+def _since_s() -> float:
+    return SYSTEM_CLOCK.now_s() - NODE_SILENT_S
+
+
+@click.command()
+@dsn_option
+@frame.json_option
+def nodes(dsn: str | None, as_json: bool) -> None:
+    """The nodes that registered, those heard of last first."""
+    with database(dsn) as db:
+        rows = db.transact(lambda tx: tx.rows("nodes.listing", since_s=_since_s(), limit=NODES_LISTED_MAX))
+    if as_json:
+        frame.print_json([_without(row, "advert") for row in rows])
+        return
+    table = [
+        (
+            row["peer_id"][-PEER_SHOWN_CHARS:],
+            _node_state(row),
+            ", ".join(row["classes"]),
+            row["jobs"],
+            format_usd(row["min_price_usd_micros_per_hour"]),
+            f"{row['disk_free_bytes'] / _GIB:.0f} GB",
+            when(row["seen_at_s"]),
+            row["wallet"],
+        )
+        for row in rows
+    ]
+    titles = ("node", "state", "offers", ">jobs", ">min price", ">disk free", "last heard", "wallet")
+    frame.print_table(titles, table, "No node has registered yet.")
+
+
+def _node_state(row: Row) -> str:
+    if not row["online"]:
+        return "offline"
+    return "available" if row["available"] else "switched off"
+
+
+@click.command()
+@click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only these.")
+@click.option("--limit", type=click.IntRange(1, JOBS_LISTED_MAX), default=50, show_default=True)
+@dsn_option
+@frame.json_option
+def jobs(state: str | None, limit: int, dsn: str | None, as_json: bool) -> None:
+    """Jobs, newest first."""
+    with database(dsn) as db:
+        rows = db.transact(lambda tx: tx.all_as(JobRow, "jobs.latest", state=state, limit=limit))
+    if as_json:
+        frame.print_json([_job_json(row) for row in rows])
+        return
+    table = [
+        (
+            row.job_id[:ID_SHOWN_CHARS],
+            row.name,
+            row.state,
+            row.attempt,
+            row.gpu_class or row.gpu_type,
+            amount(row.used_units, row.asset),
+            amount(row.deposit_units, row.asset),
+            (row.node_peer_id or "")[-PEER_SHOWN_CHARS:],
+            when(row.created_at_s),
+        )
+        for row in rows
+    ]
+    titles = ("job", "name", "state", ">attempt", "gpu", ">used", ">deposit", "node", "submitted")
+    frame.print_table(titles, table, "There are no jobs.")
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@dsn_option
+@frame.json_option
+def job(job_id: str, dsn: str | None, as_json: bool) -> None:
+    """One job: timeline, chain actions, ledger, and why it still waits. JOB may be the id's first digits."""
+    with database(dsn) as db:
+        found = db.transact(lambda tx: _find(tx, job_id))
+        view, events, lines = db.transact(lambda tx: _whole(tx, found))
+    if as_json:
+        chain = [{"action": e.action, "status": e.status, "signature": e.signature} for e in view.chain]
+        waits = [{"rule": m.rule, "nodes": m.nodes, "words": m.words} for m in view.misfits]
+        more = {"events": events, "chain": chain, "ledger": lines, "waits_because": waits}
+        frame.print_json(_job_json(found) | more)
+        return
+    _print_job(found, view, events, lines)
+
+
+def _find(tx: Tx, prefix: str) -> JobRow:
+    if not is_job_id_prefix(prefix):
+        raise UserError("bad_job_id", f"{prefix[:40]!r} is not a job id.", hint="It has 4 to 32 hex digits.")
+    rows = tx.all_as(JobRow, "jobs.by_prefix", prefix=prefix)
+    if not rows:
+        raise Refused(
+            "unknown_job", f"There is no job {prefix}.", hint="`cyxwiz-coordinator jobs` lists them."
+        )
+    if len(rows) > 1:
+        raise UserError("ambiguous_job_id", f"Several jobs begin with {prefix}.", hint="Give more digits.")
+    return rows[0]
+
+
+def _whole(tx: Tx, found: JobRow) -> tuple[JobView, list[dict[str, Any]], list[dict[str, Any]]]:
+    view = job_view(tx, found, SYSTEM_CLOCK.now_s())
+    events = [
+        {"at_s": event.at_s, "state": event.new.value, "code": event.code, "detail": event.detail}
+        for event in job_rows.events_after(tx, "", found.job_id, 0, EVENTS_PER_REPLY_MAX)
+    ]
+    lines = tx.rows("ledger.of_account", account=escrow(found.job_id), limit=10)
+    return view, events, [dict(line) for line in lines]
+
+
+def _print_job(
+    found: JobRow, view: JobView, events: list[dict[str, Any]], lines: list[dict[str, Any]]
+) -> None:
+    rows = [
+        ("job", found.job_id),
+        ("name", found.name),
+        ("state", found.state + (f" ({view.failure.words})" if view.failure else "")),
+        ("buyer", found.buyer),
+        ("node", found.node_peer_id or "none"),
+        ("attempt, epoch", f"{found.attempt}, {found.epoch}"),
+        ("used", f"{found.used_seconds} s, {amount(found.used_units, found.asset)}"),
+        ("deposit", amount(found.deposit_units, found.asset)),
+    ]
+    frame.print_table(("", ""), rows, "")
+    _section("Timeline", ("when", "state", "why"), [_event_row(event) for event in events])
+    actions = [(entry.action, entry.status, entry.signature) for entry in view.chain]
+    _section("Chain", ("action", "status", "signature"), actions)
+    money = [(line["kind"], amount(line["units"], found.asset), line["signature"]) for line in lines]
+    _section("Escrow", ("entry", ">amount", "signature"), money)
+    if view.state is JobState.QUEUED:
+        waits: list[tuple[object, ...]] = [(count.nodes, count.words) for count in view.misfits]
+        _section(f"Why it waits ({view.nodes_online} nodes online)", (">nodes", "that"), waits)
+
+
+def _event_row(event: dict[str, Any]) -> tuple[str, ...]:
+    return (when(event["at_s"]), event["state"], " ".join(filter(None, (event["code"], event["detail"]))))
+
+
+def _section(title: str, columns: tuple[str, ...], rows: list[Any]) -> None:
+    frame.out.print(f"\n{title}", style="bold")
+    frame.print_table(columns, rows, "none")
+
+
+def _job_json(row: JobRow) -> dict[str, Any]:
+    return {
+        "job_id": row.job_id,
+        "name": row.name,
+        "state": row.state,
+        "buyer": row.buyer,
+        "node_peer_id": row.node_peer_id,
+        "node_wallet": row.node_wallet,
+        "gpu_type": row.gpu_type,
+        "gpu_class": row.gpu_class,
+        "attempt": row.attempt,
+        "epoch": row.epoch,
+        "asset": row.asset,
+        "deposit_units": row.deposit_units,
+        "used_units": row.used_units,
+        "used_seconds": row.used_seconds,
+        "fee_bps": row.fee_bps,
+        "timeout_s": row.timeout_s,
+        "failure": row.failure,
+        "detail": row.detail,
+        "created_at_s": row.created_at_s,
+        "updated_at_s": row.updated_at_s,
+    }
+
+
+def _without(row: Row, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}

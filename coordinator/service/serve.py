@@ -1,0 +1,186 @@
+"""``cyxwiz-coordinator serve``: from an empty folder to a coordinator that answers, and a clean end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from coordinator.service.adverts import AdvertListener
+from coordinator.service.app import Coordinator
+from coordinator.service.context import Context
+from coordinator.store.database import Database
+from coordinator.store.embedded import EmbeddedPostgres
+from coordinator.store.migrate import migrate
+from p2p.chain.accounts import OnChainConfig
+from p2p.chain.config import ChainConfig
+from p2p.chain.escrow import EscrowClient
+from p2p.chain.keys import Signer, load_keypair
+from p2p.core.clock import SYSTEM_CLOCK, Clock
+from p2p.core.errors import EnvironmentFailure, UserError
+from p2p.core.limits import CHAIN_WAIT_S
+from p2p.core.paths import Home
+from p2p.core.topics import ADVERTS
+from p2p.local.home import make_private
+from p2p.local.platform import ProcessLock
+from p2p.net.identity import PeerIdentity
+from p2p.net.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorFiles:
+    """What lies in the coordinator's folder, beside key, lock and log."""
+
+    folder: Path
+
+    @property
+    def keypair(self) -> Path:
+        """The Solana keypair that the program knows as its coordinator."""
+        return self.folder / "coordinator.json"
+
+    @property
+    def dsn(self) -> Path:
+        """How the other commands reach the database of the coordinator that runs; mode 0600."""
+        return self.folder / "dsn"
+
+    @property
+    def address(self) -> Path:
+        """Where the running coordinator listens."""
+        return self.folder / "address"
+
+    @property
+    def postgres(self) -> Path:
+        return self.folder / "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """The command line. Without ``dsn`` a PostgreSQL of our own is started."""
+
+    home: Home
+    listen: tuple[str, ...]
+    dsn: str | None = None
+
+
+async def serve(options: ServeOptions, ready: Callable[[str], None], clock: Clock = SYSTEM_CLOCK) -> None:
+    """Run until SIGTERM or SIGINT. ``ready`` is given the address once calls are answered.
+
+    :raises EnvironmentFailure: another coordinator runs on this home; no database, no chain, no port.
+    :raises UserError: the configuration or a key is missing or wrong.
+    """
+    files = CoordinatorFiles(make_private(options.home.coordinator.folder))
+    with ProcessLock(options.home.coordinator.lock):
+        files.address.unlink(missing_ok=True)
+        chain_config = ChainConfig.load(options.home.config)
+        signer = _load_signer(files.keypair)
+        identity = PeerIdentity.load_or_create(options.home.coordinator.peer_key)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_stop_on_signal, nursery.cancel_scope)
+            async with _database(options, files) as db, EscrowClient(chain_config, clock) as chain:
+                on_chain = await _read_config(chain, signer)
+                async with Peer.open(identity, options.listen, clock=clock, topics=(ADVERTS,)) as peer:
+                    context = Context(db, clock, identity, signer, chain, on_chain, peer)
+                    await _run(context, peer, files, ready)
+
+
+async def _run(context: Context, peer: Peer, files: CoordinatorFiles, ready: Callable[[str], None]) -> None:
+    coordinator = Coordinator(context)
+    peer.on_disconnect(coordinator.registry.forget)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(coordinator.run)
+            nursery.start_soon(AdvertListener(context).run, peer)
+            address = peer.addresses[0] if peer.addresses else str(peer.peer_id)
+            write_private(files.address, address + "\n")
+            ready(address)
+            await trio.sleep_forever()
+    finally:
+        files.address.unlink(missing_ok=True)
+
+
+async def _stop_on_signal(
+    scope: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for number in signals:
+            logger.info("stopping on signal %d", number)
+            scope.cancel()
+            return
+
+
+def _load_signer(path: Path) -> Signer:
+    if not path.exists():
+        raise UserError(
+            "no_coordinator_key",
+            f"There is no coordinator keypair at {path}.",
+            "Without it no job can be assigned, settled or refunded, so nothing was started.",
+            "Put the keypair there that the escrow program's configuration names as its coordinator.",
+        )
+    return load_keypair(path)
+
+
+@asynccontextmanager
+async def _database(options: ServeOptions, files: CoordinatorFiles) -> AsyncIterator[Database]:
+    """The database, migrated and open; our own server is stopped at the end."""
+    own = EmbeddedPostgres(files.postgres) if options.dsn is None else None
+    try:
+        dsn = options.dsn if own is None else await trio.to_thread.run_sync(own.start)
+        write_private(files.dsn, f"{dsn}\n")
+        db = Database(dsn or "")
+        await trio.to_thread.run_sync(db.open)
+        try:
+            for name in await trio.to_thread.run_sync(_migrate, db):
+                logger.info("database step %s applied", name)
+            yield db
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(db.close)
+    finally:
+        if own is not None:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(own.stop)
+
+
+def _migrate(db: Database) -> list[str]:
+    with db.raw() as connection:
+        return migrate(connection)
+
+
+async def _read_config(chain: EscrowClient, signer: Signer) -> OnChainConfig:
+    """The program's configuration; waits for a chain that is just starting."""
+    deadline_s = trio.current_time() + CHAIN_WAIT_S
+    while True:
+        try:
+            config = await chain.config()
+            break
+        except EnvironmentFailure as error:
+            if not error.retryable or trio.current_time() >= deadline_s:
+                raise
+            logger.warning("waiting for the chain: %s", error.what)
+            await trio.sleep(1.0)
+    if config.coordinator != signer.address:
+        raise UserError(
+            "wrong_coordinator_key",
+            f"The keypair is {signer.address}, but the escrow program's coordinator is {config.coordinator}.",
+            "It could neither assign nor settle, so nothing was started.",
+            "Use the keypair of the coordinator, or have the program's admin name this one.",
+        )
+    return config
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file for this user alone, at once or not at all."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(fresh, path)

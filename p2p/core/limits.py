@@ -260,3 +260,6 @@ OFFSET_TAIL_BYTES = 256 * KIB  # of a log that is read again for progress after 
 STOP_OLDER_S = 8.0  # for an earlier attempt to make room; within ASSIGN_TIMEOUT_S
 TIDY_INTERVAL_S = 600.0
 SURVEY_INTERVAL_S = 20.0
+PLAN_SWEEP_S = 3600.0
+FORGET_DROPPED_S = 7 * 24 * 3600.0
+SESSION_RENEW_S = 15 * 24 * 3600  # a login renews session keys that expire sooner

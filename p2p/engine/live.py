@@ -77,5 +77,10 @@ class LiveJobs:
         self[job_id].news.ring()
         self.any.ring()
 
+    def retry_all(self) -> None:
+        """Somebody did something that may help any job."""
+        for job in self._jobs.values():
+            job.retry.ring()
+
     def forget(self, job_id: str) -> None:
         self._jobs.pop(job_id, None)

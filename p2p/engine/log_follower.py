@@ -11,6 +11,7 @@ from p2p.core.limits import (
     ENGINE_RETRY_FIRST_S,
     ENGINE_RETRY_MAX_S,
     LINE_CHARS_FOR_METRICS,
+    LIVE_METRICS_MAX,
     LOG_IDLE_MAX_S,
     OFFSET_TAIL_BYTES,
 )
@@ -137,4 +138,5 @@ class _MetricsReader:
             values = parse_line(line.decode("utf-8", "replace")[:LINE_CHARS_FOR_METRICS])
             if values:
                 self._live.progress = self._live.progress.updated(values)
-                self._live.metrics = {**self._live.metrics, **values}
+                newest = {**self._live.metrics, **values}
+                self._live.metrics = dict(list(newest.items())[-LIVE_METRICS_MAX:])

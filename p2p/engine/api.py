@@ -1,0 +1,308 @@
+"""The agent's handlers for the commands of :mod:`p2p.engine.commands`: JSON in, JSON out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from p2p.core.errors import Bug, CyxWizError, Refused, UserError
+from p2p.core.ids import HASH_BYTES, is_job_id_prefix
+from p2p.core.limits import JOBS_LISTED_MAX, WATCH_INTERVAL_S
+from p2p.core.messages.jobs import OfferList, OffersRequest
+from p2p.core.states import JobState
+from p2p.engine import opening, planning, retrieving
+from p2p.engine.commands import BY_NAME
+from p2p.engine.context import Engine, view_of
+from p2p.engine.live import Direction, Transfer
+from p2p.engine.log_reading import log_items
+from p2p.engine.packaging import PackageRequest
+from p2p.engine.supervisor import Supervisors
+from p2p.engine.views import job_details, job_to_json, plan_to_json
+from p2p.engine.wallet_api import WalletApi, asset_of
+from p2p.local.server import Handler, StreamHandler
+from p2p.store.engine import JobRow
+from p2p.store.stages import Stage
+
+Params = dict[str, Any]
+
+_WATCH_POLL_S = 1.0  # for what rings no bell: bytes that the node reads
+_STOP_DELAY_S = 0.05  # for the answer to get away
+_CANCELLABLE = (Stage.OPENING, Stage.OPENED, Stage.FOLLOWING)
+
+
+class Api:
+    """What windows and the CLI may ask."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        supervisors: Supervisors,
+        nursery: trio.Nursery,
+        stop: Callable[[], None],
+        version: str,
+    ) -> None:
+        self._engine = engine
+        self._nursery = nursery
+        self._supervisors = supervisors
+        self._stop = stop
+        self._version = version
+        self._wallet = WalletApi(engine)
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers of commands with one answer."""
+        found: dict[str, Handler] = {
+            "status": self.status,
+            "stop": self.stop,
+            "start": self.start,
+            "discard": self.discard,
+            "jobs": self.jobs,
+            "show": self.show,
+            "fetch": self.fetch,
+            "cancel": self.cancel,
+            "offers": self.offers,
+            "login": self._wallet.login,
+            "wallet_balance": self._wallet.balance,
+            "wallet_deposit": self._wallet.deposit,
+            "wallet_withdraw": self._wallet.withdraw,
+            "wallet_history": self._wallet.history,
+        }
+        _require_all(found, streams=False)
+        return found
+
+    def streams(self) -> dict[str, StreamHandler]:
+        """The handlers of commands that stream."""
+        found: dict[str, StreamHandler] = {"plan": self.plan, "watch": self.watch, "logs": self.logs}
+        _require_all(found, streams=True)
+        return found
+
+    # -- the agent
+
+    async def status(self, params: Params) -> Params:
+        """``status``."""
+        try:
+            wallet: str | None = (await self._engine.wallets.account()).wallet
+        except Refused:
+            wallet = None
+        return {
+            "version": self._version,
+            "pid": os.getpid(),
+            "home": str(self._engine.home.root),
+            "peer_id": self._engine.peer.peer_id,
+            "addresses": list(self._engine.peer.addresses),
+            "wallet": wallet,
+            "jobs": self._supervisors.count,
+        }
+
+    async def stop(self, params: Params) -> Params:
+        """``stop``."""
+        self._nursery.start_soon(self._stop_soon)
+        return {"stopping": True}
+
+    async def _stop_soon(self) -> None:
+        await trio.sleep(_STOP_DELAY_S)
+        self._stop()
+
+    async def offers(self, params: Params) -> list[Params]:
+        """``offers``."""
+        offers = await self._engine.link.call("offers.list", OffersRequest(), OfferList)
+        return [
+            {
+                "gpu_class": offer.gpu_class,
+                "nodes_online": offer.nodes_online,
+                "nodes_free": offer.nodes_free,
+                "vram_max_bytes": offer.vram_max_bytes,
+                "usd_micros_per_hour": offer.usd_micros_per_hour,
+            }
+            for offer in offers.offers
+        ]
+
+    # -- sending jobs
+
+    async def plan(self, params: Params) -> AsyncGenerator[Params, None]:
+        """``plan``: items with ``progress`` (bytes done, bytes in all), then one with ``plan``."""
+        request, out = package_request(params), Path(_text(params, "out"))
+        send, receive = trio.open_memory_channel[Params | CyxWizError](64)
+        scope = trio.CancelScope()
+
+        def progress(done: int, total: int) -> None:
+            try:
+                send.send_nowait({"progress": [done, total]})
+            except (trio.WouldBlock, trio.BrokenResourceError):
+                return  # the next one says the same and more, or nobody listens
+
+        async def work() -> None:
+            # Not in a nursery of this generator's own: a scope may not stay open over a yield.
+            with scope:
+                async with send:
+                    try:
+                        plan = await planning.make_plan(self._engine, request, out, progress)
+                        await send.send({"plan": plan_to_json(plan)})
+                    except CyxWizError as error:
+                        await send.send(error)
+
+        self._nursery.start_soon(work)
+        try:
+            async for item in receive:
+                if isinstance(item, CyxWizError):
+                    raise item
+                yield item
+        finally:
+            receive.close()
+            scope.cancel()
+
+    async def start(self, params: Params) -> Params:
+        """``start``."""
+        job = await self._find(params)
+        done = await opening.agree(self._engine, job)
+        self._supervisors.start(done.job_id)
+        self._engine.live.ring(done.job_id)
+        return self._job(done)
+
+    async def discard(self, params: Params) -> Params:
+        """``discard``."""
+        job = await self._find(params)
+        if job.stage not in (Stage.PACKAGED, Stage.QUOTED):
+            raise Refused(
+                "not_a_plan", f"Job {job.job_id} is not a plan any more.", hint="Cancel it instead."
+            )
+        await planning.drop(self._engine, job)
+        return {"job_id": job.job_id}
+
+    # -- looking at jobs
+
+    async def jobs(self, params: Params) -> list[Params]:
+        """``jobs``."""
+        limit = min(JOBS_LISTED_MAX, max(1, int(params.get("limit") or JOBS_LISTED_MAX)))
+        return [self._job(job) for job in await self._engine.tables.newest(limit)]
+
+    async def show(self, params: Params) -> Params:
+        """``show``."""
+        job = await self._find(params)
+        events = await self._engine.tables.events(job.job_id)
+        return job_details(job, self._engine.live[job.job_id], events)
+
+    async def watch(self, params: Params) -> AsyncGenerator[Params, None]:
+        """``watch``: until the job is final."""
+        job = await self._find(params)
+        live = self._engine.live[job.job_id]
+        while True:
+            since = live.news.count
+            job = await self._engine.job(job.job_id)
+            self._count_served(job)
+            events = await self._engine.tables.events(job.job_id)
+            yield job_details(job, live, events)
+            if job.stage.is_final:
+                return
+            await live.news.wait(since, _WATCH_POLL_S)
+            await trio.sleep(WATCH_INTERVAL_S)
+
+    async def logs(self, params: Params) -> AsyncGenerator[Params, None]:
+        """``logs``."""
+        job = await self._find(params)
+        async for item in log_items(self._engine, job.job_id, follow=bool(params.get("follow"))):
+            yield item
+
+    # -- acting on jobs
+
+    async def fetch(self, params: Params) -> Params:
+        """``fetch``."""
+        job = await self._find(params)
+        out = Path(params["out"]) if params.get("out") else None
+        return self._job(await retrieving.fetch_to(self._engine, job, out))
+
+    async def cancel(self, params: Params) -> Params:
+        """``cancel``: written down, then done by the job's supervisor."""
+        job = await self._find(params)
+        if job.stage in (Stage.PACKAGED, Stage.QUOTED):
+            await planning.drop(self._engine, job)
+            return {"job_id": job.job_id, "state": "dropped"}
+        if job.stage not in _CANCELLABLE:
+            raise Refused(
+                "too_late",
+                f"Job {job.job_id} can no longer be cancelled: it is {job.stage.value}.",
+                "What was agreed stands.",
+                "`cyxwiz show JOB` tells how it ended.",
+            )
+        job = await self._engine.tables.note(job.job_id, cancel_wanted=True)
+        live = self._engine.live[job.job_id]
+        live.retry.ring()
+        self._engine.live.ring(job.job_id)
+        return self._job(job)
+
+    async def _find(self, params: Params) -> JobRow:
+        """A job by its id or the beginning of it.
+
+        :raises UserError: none or several fit.
+        """
+        text = _text(params, "job").lower()
+        found = await self._engine.tables.by_prefix(text) if is_job_id_prefix(text) else ()
+        if len(found) == 1:
+            return found[0]
+        what = "fits several jobs" if found else "is not a job of this engine"
+        raise UserError(
+            "unknown_job", f"{text[:40]!r} {what}.", "Nothing was done.", "`cyxwiz jobs` lists yours."
+        )
+
+    def _job(self, job: JobRow) -> Params:
+        return job_to_json(job, self._engine.live[job.job_id])
+
+    def _count_served(self, job: JobRow) -> None:
+        """How much of the inputs the node has read so far, while it still may."""
+        live, view = self._engine.live[job.job_id], view_of(job)
+        if live.transfer is None or live.transfer.direction is Direction.DOWN:
+            return
+        if view is None or view.state in (JobState.ASSIGNED, JobState.STAGING):
+            done = min(live.transfer.total_bytes, self._engine.source.served_bytes(job.job_id))
+            live.transfer = Transfer(Direction.UP, done, live.transfer.total_bytes)
+        else:
+            live.transfer = None
+
+
+def package_request(params: Params) -> PackageRequest:
+    """What ``plan`` was asked for.
+
+    :raises UserError: a value that cannot be.
+    """
+
+    def path(name: str) -> Path | None:
+        return Path(params[name]) if params.get(name) else None
+
+    return PackageRequest(
+        script=Path(_text(params, "script")),
+        asset=asset_of(params),
+        requirements=path("requirements"),
+        data=path("data"),
+        data_url=str(params.get("data_url") or ""),
+        data_sha256=_sha256(params.get("data_sha256")),
+        config=path("config"),
+        overrides=dict(params.get("overrides") or {}),
+        exclude=tuple(params.get("exclude") or ()),
+        name=str(params.get("name") or ""),
+    )
+
+
+def _sha256(text: str | None) -> bytes:
+    try:
+        found = bytes.fromhex(text or "")
+    except ValueError:
+        found = b"?"
+    if len(found) not in (0, HASH_BYTES):
+        raise UserError("bad_hash", f"{str(text)[:80]!r} is not a SHA-256 in hex.", "Nothing was sent.")
+    return found
+
+
+def _text(params: Params, name: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str) or not value:
+        raise UserError("bad_message", f"The parameter {name!r} is missing.")
+    return value
+
+
+def _require_all(found: Mapping[str, object], *, streams: bool) -> None:
+    wanted = {name for name, command in BY_NAME.items() if command.streams is streams}
+    if set(found) != wanted:
+        raise Bug(f"commands and handlers differ: {sorted(set(found) ^ wanted)}")

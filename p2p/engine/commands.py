@@ -1,0 +1,92 @@
+"""The one list of what can be asked of the engine's agent, by CLI and window alike.
+
+Pure descriptions: the agent has a handler for each (:mod:`p2p.engine.api`), and
+:class:`p2p.engine.client.EngineClient` refuses anything that is not here before it is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2p.core.errors import Bug
+from p2p.core.limits import LOCAL_CALL_TIMEOUT_S, WALLET_CALL_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``needs`` and ``takes``: names of parameters that have to and may be given. ``streams``: answers with
+    items instead of one value."""
+
+    name: str
+    what: str
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    streams: bool = False
+    timeout_s: float = LOCAL_CALL_TIMEOUT_S
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("status", "The agent: its version, process, wallet, peer id, how many jobs it goes on with."),
+    Command("stop", "End the agent; jobs go on at their nodes and are taken up again at the next start."),
+    Command("login", "Log in with a keypair file.", needs=("keypair",), timeout_s=WALLET_CALL_TIMEOUT_S),
+    Command(
+        "plan",
+        "Package a job and get signed terms. Items: progress in bytes, then the plan.",
+        needs=("script", "out"),
+        takes=(
+            "data",
+            "data_url",
+            "data_sha256",
+            "requirements",
+            "config",
+            "overrides",
+            "exclude",
+            "name",
+            "asset",
+        ),
+        streams=True,
+    ),
+    Command("start", "Agree to a plan: its deposit goes into escrow.", needs=("job",)),
+    Command("discard", "Say no to a plan.", needs=("job",)),
+    Command("jobs", "The newest jobs.", takes=("limit",)),
+    Command("show", "One job with its history, reasons, transactions and result.", needs=("job",)),
+    Command(
+        "watch", "Items: the job, whenever something about it has changed.", needs=("job",), streams=True
+    ),
+    Command("logs", "Items: lines of the job's log.", needs=("job",), takes=("follow",), streams=True),
+    Command("fetch", "Put the results into a folder, or try again now.", needs=("job",), takes=("out",)),
+    Command("cancel", "Cancel a job.", needs=("job",)),
+    Command("offers", "What is on offer now, by GPU class."),
+    Command("wallet_balance", "The wallet's balances, in it and in escrow, and its session keys."),
+    Command(
+        "wallet_deposit",
+        "From the wallet into escrow; renews the session key.",
+        needs=("asset", "units"),
+        timeout_s=WALLET_CALL_TIMEOUT_S,
+    ),
+    Command(
+        "wallet_withdraw",
+        "From escrow into the wallet; without ``units`` all of it.",
+        needs=("asset",),
+        takes=("units",),
+        timeout_s=WALLET_CALL_TIMEOUT_S,
+    ),
+    Command("wallet_history", "The wallet's escrow transactions on chain.", takes=("limit",)),
+)
+
+BY_NAME = {command.name: command for command in COMMANDS}
+
+
+def check_call(name: str, params: dict[str, object]) -> Command:
+    """The command, once its parameters fit.
+
+    :raises Bug: there is no such command or parameter, or one is missing.
+    """
+    command = BY_NAME.get(name)
+    if command is None:
+        raise Bug(f"the agent has no command {name!r}")
+    missing = set(command.needs) - set(params)
+    unknown = set(params) - set(command.needs) - set(command.takes)
+    if missing or unknown:
+        raise Bug(f"{name}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+    return command

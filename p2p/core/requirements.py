@@ -1,8 +1,8 @@
 """``requirements.txt``, as far as a marketplace lets it say anything.
 
-Only package names with extras, version ranges, markers and hashes. Everything by which the file could reach
-elsewhere is refused before any installer sees it: options (``-r``, ``-e``, ``--index-url``, ``--find-links``…),
-direct references (``name @ URL``), paths and archives, continuation lines and environment variables.
+Only package names with extras, version ranges, markers and hashes. Everything by which the file could
+reach elsewhere is refused before any installer sees it: options (``-r``, ``-e``, ``--index-url``…), direct
+references (``name @ URL``), paths and archives, continuation lines and environment variables.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from p2p.core.limits import REQUIREMENTS_LINES_MAX, REQUIREMENTS_MAX_BYTES
 LINE_MAX_CHARS = 2000
 
 # The grammar of PEP 508 without direct references. No two neighbouring parts share a character, so that
-# matching is linear.
-_VERSION = r"(?:===?|~=|!=|<=?|>=?)\s{0,4}[A-Za-z0-9][A-Za-z0-9.!+*_-]{0,63}"
+# matching is linear. White space is blanks and tabs alone: pip also breaks lines at \v, \f and others.
+_VERSION = r"(?:===?|~=|!=|<=?|>=?)[ \t]{0,4}[A-Za-z0-9][A-Za-z0-9.!+*_-]{0,63}"
 _REQUIREMENT = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?"
-    r"\s{0,4}(?:\[\s{0,4}[A-Za-z0-9._,\s-]{0,200}\])?"
-    rf"\s{{0,4}}(?:{_VERSION}(?:\s{{0,4}},\s{{0,4}}{_VERSION}){{0,15}})?"
-    r"\s{0,4}(?:;[A-Za-z0-9_.\s\"'<>=!~()*+-]{1,400})?\Z"
+    r"[ \t]{0,4}(?:\[[ \t]{0,4}[A-Za-z0-9._, \t-]{0,200}\])?"
+    rf"[ \t]{{0,4}}(?:{_VERSION}(?:[ \t]{{0,4}},[ \t]{{0,4}}{_VERSION}){{0,15}})?"
+    r"[ \t]{0,4}(?:;[A-Za-z0-9_. \t\"'<>=!~()*+-]{1,400})?\Z"
 )
-_HASH = re.compile(r"\s--hash=sha256:[0-9a-fA-F]{64}(?=\s|\Z)")
+_HASH = re.compile(r"[ \t]--hash=sha256:[0-9a-fA-F]{64}(?=[ \t]|\Z)")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 

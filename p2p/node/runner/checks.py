@@ -75,8 +75,8 @@ def image_id(client: docker.APIClient, tag: str) -> str:
 def _docker(version: dict[str, Any]) -> CheckRow:
     api = tuple(int(part) for part in version["ApiVersion"].split("."))
     return CheckRow(
-        "docker", api >= API_MIN, f"Docker {version['Version']}, API {version['ApiVersion']}", "Docker 20.10 or later",
-        "every job runs in a container", "Install a current Docker.",
+        "docker", api >= API_MIN, f"Docker {version['Version']}, API {version['ApiVersion']}",
+        "Docker 20.10 or later", "every job runs in a container", "Install a current Docker.",
     )  # fmt: skip
 
 
@@ -95,7 +95,8 @@ def _gpu_runtime(info: dict[str, Any]) -> CheckRow:
     return CheckRow(
         "gpu runtime", ok, "no NVIDIA GPU" if not has_gpu else f"runtimes: {', '.join(runtimes)}",
         "the NVIDIA Container Toolkit, if there is a GPU", "a container reaches a GPU only through it",
-        "Install nvidia-container-toolkit, run `nvidia-ctk runtime configure`, restart Docker.", required=has_gpu,
+        "Install nvidia-container-toolkit, run `nvidia-ctk runtime configure`, restart Docker.",
+        required=has_gpu,
     )  # fmt: skip
 
 
@@ -129,6 +130,6 @@ def _firewall() -> CheckRow:
     ok = os.geteuid() == 0 and shutil.which("iptables") is not None
     return CheckRow(
         "outbound network", ok, "iptables as root" if ok else "no right to set firewall rules",
-        "root and iptables", "jobs that want the internet must not reach this network; without it they are not taken",
+        "root and iptables", "jobs that want the internet must not reach this network; else none are taken",
         "Run the node as root, with iptables installed.", required=False,
     )  # fmt: skip

@@ -7,6 +7,7 @@ rules are in place before the bridge exists. Needs root and iptables.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -74,12 +75,9 @@ class Egress:
         """Remove bridges and rules that exist. Fails if a job still uses one."""
         async with self._lock:
             for bridge in (self._bridge("job"), self._bridge("pip")):
-                try:
-                    await self._daemon.call(
-                        "remove a network", methodcaller("remove_network", bridge.network)
-                    )
-                except Missing:
-                    pass
+                with contextlib.suppress(Missing):
+                    removal = methodcaller("remove_network", bridge.network)
+                    await self._daemon.call("remove a network", removal)
                 if can_filter():
                     await trio.to_thread.run_sync(remove_rules, bridge)
 

@@ -12,10 +12,13 @@ import requests
 import trio
 
 from p2p.core.errors import EnvironmentFailure
-from p2p.core.limits import DOCKER_IDLE_READ_S, MIB
+from p2p.core.limits import DOCKER_IDLE_READ_S, KIB, MIB
 from p2p.node.runner.daemon import Daemon, translated
 from p2p.node.runner.logs import IDLE, LogCursor, LogEntry, Unseen, open_log, read_frames
 
+PIECE_BYTES = 64 * KIB
+GATHER_S = 0.005
+"""How long the consumer lets entries gather: waking it for each one would halve the worker's speed."""
 BUFFER_MAX_BYTES = 8 * MIB
 """What the worker reads ahead of the consumer; then it waits."""
 
@@ -33,7 +36,7 @@ async def follow(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(worker.run)
         try:
-            yield worker.entries()
+            yield worker
         finally:
             worker.stop()
             nursery.cancel_scope.cancel()
@@ -52,7 +55,8 @@ class _Worker:
         self._buffer: deque[LogEntry] = deque()
         self._buffered_bytes = 0
         self._response: requests.Response | None = None
-        self._stopped = self._ended = False
+        self._taken: deque[LogEntry] = deque()
+        self._stopped = self._ended = self._exhausted = self._woken = False
 
     async def run(self) -> None:
         """Read to the end of the log.
@@ -65,18 +69,22 @@ class _Worker:
             self._ended = True
             self._news.set()
 
-    async def entries(self) -> AsyncIterator[LogEntry]:
-        while True:
+    def __aiter__(self) -> _Worker:
+        return self
+
+    async def __anext__(self) -> LogEntry:
+        while not self._taken:
+            if self._exhausted:
+                raise StopAsyncIteration
             await self._news.wait()
+            await trio.sleep(GATHER_S)
             self._news = trio.Event()
+            self._exhausted = self._ended  # nothing can come after what is taken now
             with self._room:
-                batch, self._buffer, self._buffered_bytes = self._buffer, deque(), 0
-                ended = self._ended
+                self._taken, self._buffer, self._buffered_bytes = self._buffer, deque(), 0
+                self._woken = False
                 self._room.notify()
-            for entry in batch:
-                yield entry
-            if ended:
-                return
+        return self._taken.popleft()
 
     def stop(self) -> None:
         """End the worker: wake it wherever it waits."""
@@ -107,7 +115,7 @@ class _Worker:
         since_ns = self._unseen.cursor.since_ns()
         response = self._response = open_log(self._daemon.client(), self._container, since_ns, follow=follow)
         try:
-            for entry in read_frames(response.raw):
+            for entry in read_frames(response.raw.stream(PIECE_BYTES, decode_content=False)):
                 if self._stopped:
                     return
                 if self._unseen.accept(entry):
@@ -129,10 +137,12 @@ class _Worker:
                 self._room.wait(DOCKER_IDLE_READ_S)
             self._buffer.append(entry)
             self._buffered_bytes += len(entry.data)
-        try:
-            self._token.run_sync_soon(self._wake, idempotent=True)
-        except trio.RunFinishedError:
-            self._stopped = True
+            woken, self._woken = self._woken, True
+        if not woken:
+            try:
+                self._token.run_sync_soon(self._wake)
+            except trio.RunFinishedError:
+                self._stopped = True
 
     def _wake(self) -> None:
         self._news.set()

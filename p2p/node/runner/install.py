@@ -10,6 +10,7 @@ the job's. A wheel runs no code when it is installed; a source distribution woul
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import docker
+import docker.errors
 import trio
 from docker.types import Mount
 
@@ -49,8 +51,8 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NETWORK_WORDS = re.compile(
-    r"NewConnectionError|NameResolutionError|name resolution|Max retries|ConnectTimeout|ReadTimeout|ProxyError"
-    r"|SSLError|CERTIFICATE_VERIFY|Network is unreachable"
+    r"NewConnectionError|NameResolutionError|name resolution|Max retries|ConnectTimeout|ReadTimeout"
+    r"|ProxyError|SSLError|CERTIFICATE_VERIFY|Network is unreachable"
 )
 
 
@@ -118,8 +120,8 @@ class Installer:
         log("Installing without a network")
         await self._step(
             "install",
-            ["install", "--quiet", "--no-index", "--find-links", "/work/wheels", "--no-deps", "--require-hashes",
-             "--target", "/work/site", "-r", "/pip/lock.txt"],
+            ["install", "--quiet", "--no-index", "--find-links", "/work/wheels", "--no-deps",
+             "--require-hashes", "--target", "/work/site", "-r", "/pip/lock.txt"],
             log, network="none", dns=[], host=HostPip(),
         )  # fmt: skip
         await trio.to_thread.run_sync(self._keep_site)
@@ -204,10 +206,8 @@ class Installer:
             *host.mounts,
         ]
         full_name = f"cyxwiz-{self._node}-{self._spec.job_id}-{self._spec.epoch}-{name}"
-        try:
+        with contextlib.suppress(docker.errors.NotFound):
             client.remove_container(full_name, v=True, force=True)  # of an agent that died
-        except docker.errors.NotFound:
-            pass
         return container.create(
             client,
             name=full_name,

@@ -61,7 +61,7 @@ class Runner:
     # -- the machine
 
     async def check(self) -> list[CheckRow]:
-        """The self-test: Docker, image, GPU runtime, disk, mounts, firewall. Never raises for what it finds."""
+        """The self-test: Docker, image, GPU runtime, disk, mounts, firewall. What it finds is no error."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return await checks.run_checks(self._daemon, self._folder, LABEL_IMAGE)
 
@@ -113,8 +113,8 @@ class Runner:
         else:
             folders.mount.mkdir(exist_ok=True)
             words = (
-                f"The output is watched and the job is stopped above {spec.output_max_bytes >> 20} MiB; it may "
-                "overshoot for a moment, because this agent is not root and cannot mount file systems."
+                f"The output is watched and the job is stopped above {spec.output_max_bytes >> 20} MiB; "
+                "it may overshoot for a moment, because this agent is not root and cannot mount file systems."
             )
         uid, gid = (int(part) for part in container.job_user().split(":"))
         for path in (folders.out, folders.out / "checkpoints", folders.scratch):

@@ -20,7 +20,7 @@ from p2p.node.runner.spec import LABEL_EPOCH, LABEL_JOB
 async def remove_containers(
     daemon: Daemon, labels: list[str], keep: AbstractSet[str] = frozenset()
 ) -> list[str]:
-    """Remove the containers that have all ``labels``, running or not, but those of ``keep`` (``job.epoch``)."""
+    """Remove the containers that have all ``labels``, running or not, except ``keep`` (``job.epoch``)."""
 
     def listed(client: docker.APIClient) -> list[tuple[str, str]]:
         # The raw list does not inspect each container, so that a single hung one cannot block it.

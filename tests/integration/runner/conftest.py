@@ -75,7 +75,9 @@ def host_has() -> Callable[[str], bool]:
         listings = [["docker", "ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}}"],
                     ["docker", "network", "ls", "--format", "{{.Name}}"], ["cat", "/proc/self/mountinfo"],
                     ["losetup", "-a"], ["iptables-save"], ["ip6tables-save"]]  # fmt: skip
-        shown = [subprocess.run(words, capture_output=True, text=True, check=True).stdout for words in listings]
+        shown = [
+            subprocess.run(words, capture_output=True, text=True, check=True).stdout for words in listings
+        ]
         return any(text in listing for listing in shown)
 
     return found

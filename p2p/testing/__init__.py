@@ -1,0 +1,1 @@
+"""The test kit: a clock, a network and hardware that tests control."""

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Protocol, TypeVar
+
+import trio
+
+from p2p.core.errors import CyxWizError
+from p2p.core.limits import RECONNECT_FIRST_S, RECONNECT_MAX_S
+from p2p.core.messages.auth import Ack
 from p2p.core.messages.nodes import HeldJob, StateReport
 from p2p.core.signing import Signed
 from p2p.core.states import JobState
 from p2p.store.node import JobRecord, Phase
 
+_LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Codes with which the coordinator says that it will never want this report.
+_FINAL_REFUSALS = frozenset({"superseded", "equivocation"})
 _ORDER = (JobState.STAGING, JobState.RUNNING, JobState.DELIVERING)
 _TARGETS = {
     Phase.STAGING: JobState.STAGING,
@@ -18,6 +32,28 @@ _TARGETS = {
     Phase.RELEASED: JobState.DELIVERING,
     Phase.FAILED: JobState.FAILED,
 }
+
+
+class Coordinator(Protocol):
+    """What reporting needs of the coordinator's link."""
+
+    async def call(self, method: str, request: object, kind: type[T]) -> T: ...
+
+
+async def deliver_report(coordinator: Coordinator, report: StateReport) -> None:
+    """Tell the coordinator, again and again until it has answered that it knows or will never care."""
+    wait_s = RECONNECT_FIRST_S
+    while True:
+        try:
+            await coordinator.call("job.report", report, Ack)
+            return
+        except CyxWizError as error:
+            if error.code in _FINAL_REFUSALS:
+                _LOG.warning("job %s: report refused: %s", report.job_id, error.what)
+                return
+            _LOG.info("job %s: report not delivered yet: %s", report.job_id, error.what)
+        await trio.sleep(wait_s)
+        wait_s = min(2 * wait_s, RECONNECT_MAX_S)
 
 
 def run_seconds(record: JobRecord, now_s: float) -> float:

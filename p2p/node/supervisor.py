@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import trio
 
@@ -25,13 +25,12 @@ from p2p.core.limits import (
     RECONNECT_MAX_S,
 )
 from p2p.core.manifest import Manifest
-from p2p.core.messages.auth import Ack
 from p2p.core.messages.nodes import Assignment
 from p2p.core.states import FailureCode, JobState
 from p2p.core.text import clean_name
 from p2p.net.identity import PeerIdentity
 from p2p.node.following import LogKeeper
-from p2p.node.reports import next_report
+from p2p.node.reports import Coordinator, deliver_report, next_report
 from p2p.node.results import describe, make_statement, sign
 from p2p.node.runner import Runner, RunSpec
 from p2p.node.spool import Spool
@@ -42,18 +41,6 @@ from p2p.store.node import PHASES, JobRecord, NodeTables, Phase
 from p2p.wire.codec import decode, encode
 
 _LOG = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-# Codes with which the coordinator says that it will never want this report.
-_FINAL_REFUSALS = frozenset({"superseded", "equivocation"})
-
-
-class Coordinator(Protocol):
-    """What a job needs of the coordinator's link."""
-
-    async def call(self, method: str, request: object, kind: type[T]) -> T: ...
-
 
 # Reasons of a stop order that only say that the buyer has everything.
 _DELIVERED = frozenset({JobState.COMPLETED.value, JobState.SETTLED.value})
@@ -354,26 +341,16 @@ class Supervisor:
         await runner.cleanup(spec)
         self.spool.end()
 
-    # -- reports
-
     async def _report(self) -> None:
         """Tell the coordinator each state, for as long as it takes."""
-        wait_s = RECONNECT_FIRST_S
+        services = self._services
         while True:
             changed = self._changed
-            due = next_report(self.record, self._services.identity.peer_id, self._services.clock.now_s())
+            due = next_report(self.record, services.identity.peer_id, services.clock.now_s())
             if due is None:
                 await changed.wait()
                 continue
-            try:
-                await self._services.coordinator.call("job.report", due, Ack)
-            except CyxWizError as error:
-                if error.code not in _FINAL_REFUSALS:
-                    await trio.sleep(wait_s)
-                    wait_s = min(2 * wait_s, RECONNECT_MAX_S)
-                    continue
-                _LOG.warning("job %s: report refused: %s", self.record.job_id, error.what)
-            wait_s = RECONNECT_FIRST_S
+            await deliver_report(services.coordinator, due)
             await self._note(reported=due.state)
 
     # -- the journal

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 import trio
 
+from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import Refused
 from p2p.core.ids import new_job_id
 from p2p.core.jobspec import JobConfig, JobSpec
 from p2p.core.limits import CHUNK_BYTES
-from p2p.core.manifest import ChunkRef, FileEntry, Manifest, make_manifest
+from p2p.core.manifest import FileEntry, Manifest, make_manifest
 from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply, LoginRequest
 from p2p.core.messages.nodes import (
-    AssignReply,
     Assignment,
+    AssignReply,
     Heartbeat,
     HeartbeatReply,
     HeldJob,
@@ -45,7 +46,8 @@ from p2p.net.bulk import BulkServer, pull_chunks
 from p2p.net.bulk import ChunkRef as BulkRef
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Call, Peer
-from p2p.node.agent import NodeAgent
+from p2p.node.agent import NodeAgent, NodePaths
+from p2p.node.runner import Runner
 from p2p.node.settings import NodeSettings, save_settings, settings_path
 from p2p.wire.codec import decode, encode
 
@@ -199,7 +201,7 @@ class Engine:
 
     peer: Peer
     source: MemorySource
-    manifest: Manifest = Manifest(())
+    manifest: Manifest = field(default_factory=lambda: Manifest(()))
     manifests_asked: int = 0
 
     def attach(self) -> None:
@@ -293,17 +295,18 @@ async def engine() -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, coordinator: Coordinator) -> Home:
+async def home(tmp_path: Path, coordinator: Coordinator) -> AsyncIterator[Home]:
     """A home that knows the coordinator."""
     found = Home(tmp_path / "home")
     found.node.folder.mkdir(parents=True, mode=0o700)
     found.config.write_text(f'[coordinator]\naddress = "{coordinator.address}"\n')
     settings = NodeSettings(listen=("/ip4/127.0.0.1/tcp/0",), cpus=1, memory_bytes=1 << 30)
     save_settings(settings_path(found.node.folder), settings)
-    return found
-
-
-Start = Callable[[], object]
+    yield found
+    runner = Runner(NodePaths(found.node.folder).run, SYSTEM_CLOCK)
+    with trio.CancelScope(shield=True):
+        await runner.sweep(set())
+    runner.close()
 
 
 @asynccontextmanager
@@ -320,6 +323,6 @@ async def running_agent(home: Home) -> AsyncIterator[NodeAgent]:
 
 
 @pytest.fixture
-def start_agent(home: Home) -> Iterator[Callable[[], object]]:
+def start_agent(home: Home) -> Callable[[], AbstractAsyncContextManager[NodeAgent]]:
     """``async with start_agent() as agent``."""
-    yield lambda: running_agent(home)
+    return lambda: running_agent(home)

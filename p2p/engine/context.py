@@ -12,7 +12,7 @@ from typing import Any
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.transaction import SignedTransaction
 from p2p.core.clock import Clock
-from p2p.core.errors import Bug, CyxWizError, EnvironmentFailure
+from p2p.core.errors import Bug, CyxWizError
 from p2p.core.jobspec import JobSpec
 from p2p.core.manifest import Manifest
 from p2p.core.messages.jobs import JobRef, JobView, ResultStatement, Terms
@@ -23,6 +23,7 @@ from p2p.engine.link import CoordinatorLink
 from p2p.engine.live import LiveJobs
 from p2p.engine.sources import InputSource
 from p2p.engine.wallets import Wallets
+from p2p.local.protocol import error_to_json
 from p2p.net.peer import Peer
 from p2p.store.engine import EngineTables, JobRow
 from p2p.wire.codec import decode, encode
@@ -126,9 +127,7 @@ def open_transaction_of(job: JobRow) -> SignedTransaction:
 
 def problem_to_json(error: CyxWizError) -> str:
     """An error as it is kept with a job."""
-    retryable = isinstance(error, EnvironmentFailure) and error.retryable
-    parts = {"code": error.code, "what": error.what, "meaning": error.meaning, "hint": error.hint}
-    return json.dumps({**parts, "retryable": retryable})
+    return json.dumps(error_to_json(error))
 
 
 def problem_of(job: JobRow) -> dict[str, Any] | None:

@@ -41,10 +41,10 @@ async def fetch_to(engine: Engine, job: JobRow, out: Path | None) -> JobRow:
         job = await engine.tables.note(job.job_id, out_folder=str(out))
     elif job.stage in _HAS_RESULTS and not Path(job.out_folder).is_dir():
         raise _gone(Path(job.out_folder))
-    live = engine.live[job.job_id]
-    live.retry.ring()
+    await engine.tables.note(job.job_id, problem=None)
+    engine.live[job.job_id].retry.ring()
     engine.live.ring(job.job_id)
-    return job
+    return await engine.job(job.job_id)
 
 
 def _copy(source: Path, out: Path, job_id: str) -> None:

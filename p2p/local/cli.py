@@ -43,13 +43,19 @@ def _is_utf8() -> bool:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
-    """A plain table, or the sentence ``empty``. Cells are cleaned: they may come from strangers.
-
-    A column whose title starts with ``>`` is aligned right.
-    """
+    """A plain table, or the sentence ``empty``; as :func:`make_table`."""
     if not rows:
         out.print(Text(empty))
         return
+    # A table is never folded or cut because a pipe has no width.
+    out.print(make_table(columns, rows), width=out.width if out.is_terminal else 10_000, crop=False)
+
+
+def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A table whose cells are cleaned: they may come from strangers.
+
+    A column whose title starts with ``>`` is aligned right.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in columns:
         table.add_column(
@@ -57,8 +63,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
         )
     for row in rows:
         table.add_row(*(Text(clean_line(str(cell), _CELL_MAX_CHARS)) for cell in row))
-    # A table is never folded or cut because a pipe has no width.
-    out.print(table, width=out.width if out.is_terminal else 10_000, crop=False)
+    return table
 
 
 def print_error(error: CyxWizError) -> None:

@@ -1,0 +1,241 @@
+"""What the engine's JSON looks like to people: amounts, times, plans, timelines. No terminal in here."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+from p2p.core.money import Asset, format_amount, format_usd
+from p2p.core.text import clean_line, clean_name
+from p2p.local.protocol import error_from_json
+
+Json = dict[str, Any]
+
+ID_CHARS = 8
+"""Digits of a job id that are shown; any command takes them."""
+_NAME_MAX_CHARS = 40
+_DETAIL_MAX_CHARS = 300
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+
+_STATE_WORDS = {
+    "opening": "opening the escrow",
+    "withdrawing": "taking the deposit back",
+    "packaged": "packaged",
+    "quoted": "price agreed",
+    "opened": "deposit in escrow",
+    "following": "known to the coordinator",
+    "fetching": "fetching results",
+    "verified": "results verified",
+    "receipted": "receipt signed",
+    "closing": "waiting for the refund",
+}
+_QUIET = ("following", "quoted", "packaged", "receipted")
+"""Steps of ours that say nothing beside the coordinator's events."""
+
+
+def short(job_id: str) -> str:
+    """The beginning of a job id."""
+    return job_id[:ID_CHARS]
+
+
+def amount(job: Json, units: int) -> str:
+    """An amount in the job's asset."""
+    return format_amount(units, Asset(job["asset"]))
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that fits: ``3.4 MB``."""
+    value, index = float(count), 0
+    while value >= 1000 and index < len(_UNITS) - 1:
+        value, index = value / 1000, index + 1
+    return f"{count} B" if index == 0 else f"{value:.1f} {_UNITS[index]}"
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def clock(at_s: float) -> str:
+    """The local time of day."""
+    return datetime.datetime.fromtimestamp(at_s).strftime("%H:%M:%S")
+
+
+def moment(at_s: float | None) -> str:
+    """The local date and time."""
+    if at_s is None:
+        return ""
+    return datetime.datetime.fromtimestamp(at_s).strftime("%Y-%m-%d %H:%M")
+
+
+def event_line(event: Json) -> str:
+    """One line of a timeline."""
+    word = _STATE_WORDS.get(event["state"], event["state"])
+    detail = clean_line(event["detail"], _DETAIL_MAX_CHARS)
+    return f"{clock(event['at_s'])}  {word}" + (f"  ({detail})" if detail else "")
+
+
+def is_quiet(event: Json) -> bool:
+    """Whether an event says nothing that the others don't."""
+    return event["from"] == "engine" and event["state"] in _QUIET
+
+
+def plan_lines(plan: Json) -> Iterator[tuple[str, str]]:
+    """What is shown before the yes, as title and text."""
+    known = f", {size(plan['known_bytes'])} of it hashed before" if plan["known_bytes"] else ""
+    files = "1 file" if plan["files"] == 1 else f"{plan['files']} files"
+    yield "job", f"{plan['name']} ({plan['script']})"
+    yield "upload", f"{files}, {size(plan['bytes'])}{known}; straight to the node that runs it"
+    if plan["data_url"]:
+        yield "data", f"{clean_name(plan['data_url'], 200)} (the node fetches it)"
+    ahead = plan["jobs_ahead"]
+    queue = f"; {ahead} {'job' if ahead == 1 else 'jobs'} ahead" if ahead else ""
+    yield "nodes", f"{plan['nodes_matching']} of {plan['nodes_online']} online match now{queue}"
+    for line in misfit_lines(plan["misfits"]):
+        yield "", line
+    rates = ", ".join(
+        f"{format_usd(rate['usd_micros_per_hour'])}/h on {clean_name(rate['gpu_class'], 32)}"
+        for rate in sorted(plan["rates"], key=lambda rate: rate["units_per_hour"])[:6]
+    )
+    yield "rate", rates
+    yield "time limit", duration(plan["timeout_s"])
+    cheapest, most = amount(plan, plan["cheapest_units"]), amount(plan, plan["deposit_units"])
+    spread = f" ({cheapest} on the cheapest class)" if cheapest != most else ""
+    yield "estimate", f"{most} if the whole time limit is used{spread}"
+    yield (
+        "at most",
+        f"{most}: locked in escrow now, of {amount(plan, plan['balance_units'])} that you have there",
+    )
+    yield (
+        "refund",
+        (
+            "only seconds that ran are paid, and only for verified results; the rest comes back at once. "
+            "If the job fails, all of it comes back."
+        ),
+    )
+    if plan["network"] == "outbound":
+        yield "network", "the script may reach the internet"
+    yield "results", plan["out"]
+
+
+def misfit_lines(misfits: list[Json]) -> Iterator[str]:
+    """Why nodes don't fit, per rule."""
+    for misfit in misfits:
+        count = misfit["nodes"]
+        noun = "node" if count == 1 else "nodes"
+        yield f"{count} {noun}: {clean_line(misfit['words'], _DETAIL_MAX_CHARS)}"
+
+
+def status_line(job: Json) -> str:
+    """Where a job is now, for the line that is redrawn."""
+    parts = [job["state"]]
+    if job["transfer"]:
+        transfer = job["transfer"]
+        way = "sending inputs" if transfer["direction"] == "up" else "fetching results"
+        parts.append(f"{way} {size(transfer['done_bytes'])} of {size(transfer['total_bytes'])}")
+    if job["state"] in ("running", "delivering"):
+        parts.append(f"{duration(job['used_seconds'])} of {duration(job['timeout_s'])}")
+        parts.append(f"{amount(job, job['used_units'])} so far")
+    if job["progress"] is not None and job["state"] == "running":
+        parts.append(f"{job['progress'] * 100:.0f} %")
+    if job["problem"]:
+        parts.append(clean_line(job["problem"]["what"], 120))
+    return " · ".join(parts)
+
+
+def fraction(job: Json) -> float | None:
+    """What a progress bar shows: the transfer that goes on, else how far the script says it is."""
+    transfer = job["transfer"]
+    if transfer and transfer["total_bytes"]:
+        return float(transfer["done_bytes"]) / float(transfer["total_bytes"])
+    return job["progress"] if job["state"] == "running" else None
+
+
+def job_cells(job: Json) -> list[str]:
+    """One row of the table of jobs."""
+    progress = "" if job["progress"] is None else f"{job['progress'] * 100:.0f} %"
+    limit = f"{duration(job['used_seconds'])} / {duration(job['timeout_s'])}"
+    paid = job["cost"] is not None
+    cost = amount(job, job["cost"]["used_units"] if paid else job["used_units"])
+    return [
+        short(job["job_id"]),
+        clean_name(job["name"], _NAME_MAX_CHARS),
+        job["state"] + (" (cancelling)" if job["cancel_wanted"] and not job["final"] else ""),
+        job["gpu_class"] or job["gpu_type"],
+        progress,
+        limit,
+        cost,
+        moment(job["created_at_s"]),
+    ]
+
+
+JOB_COLUMNS = ("JOB", "NAME", "STATE", "GPU", ">PROGRESS", ">TIME / LIMIT", ">COST", "SENT")
+
+
+def ending_lines(job: Json) -> Iterator[tuple[str, str]]:
+    """How a job ended, in words, with its results and its money."""
+    cost = job["cost"]
+    if job["succeeded"]:
+        yield "completed", f"results in {job['out']}"
+        yield (
+            "verified",
+            f"every chunk matches the node's signed statement (root {job['verified_root'][:16]}…)",
+        )
+    elif job["failure"]:
+        detail = clean_line(job["detail"], _DETAIL_MAX_CHARS)
+        yield "failed", job["failure_words"] + (f" {detail}" if detail else "")
+    else:
+        words = {"dropped": "nothing was sent and nothing was paid"}
+        yield "ended", words.get(job["state"], "cancelled" if job["cancel_wanted"] else job["state"])
+    if cost is None:
+        return
+    if cost["used_units"] == 0:
+        yield "refund", f"{amount(job, cost['refund_units'])}: everything is back in your escrow balance"
+        return
+    yield "used", f"{amount(job, cost['used_units'])} for {duration(cost['used_seconds'])}"
+    yield (
+        "split",
+        (
+            f"{amount(job, cost['node_units'])} to the node, "
+            f"{amount(job, cost['fee_units'])} to the platform, "
+            f"{amount(job, cost['refund_units'])} back to you"
+        ),
+    )
+
+
+def show_lines(job: Json) -> Iterator[tuple[str, str]]:
+    """The head of ``cyxwiz show``."""
+    yield "job", f"{job['job_id']}  {clean_name(job['name'], _NAME_MAX_CHARS)}"
+    yield "state", status_line(job)
+    if job["node_peer_id"]:
+        attempt = f", attempt {job['attempt']}" if job["attempt"] > 1 else ""
+        yield "node", f"{clean_name(job['node_peer_id'], 64)} ({clean_name(job['gpu_class'], 32)}{attempt})"
+    yield (
+        "inputs",
+        f"{job['input']['files']} files, {size(job['input']['bytes'])}, root {job['input']['root'][:16]}…",
+    )
+    yield "deposit", amount(job, job["deposit_units"])
+    if job["state"] == "queued":
+        yield "waits", f"{job['nodes_online']} nodes are online"
+        for line in misfit_lines(job["misfits"]):
+            yield "", line
+    if job["problem"]:
+        for number, line in enumerate(error_from_json(job["problem"]).lines()):
+            yield "" if number else "problem", clean_line(line, _DETAIL_MAX_CHARS)
+    result = job["result"]
+    if result:
+        verified = "verified" if result["verified"] else "not fetched yet"
+        yield (
+            "result",
+            f"{result['files']} files, {size(result['bytes'])}, root {result['root'][:16]}…, {verified}",
+        )
+        if result["verified"]:
+            yield "results", job["out"]
+    if job["final"]:
+        yield from ending_lines(job)

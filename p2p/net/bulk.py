@@ -61,10 +61,14 @@ from p2p.net.chunks import (
 )
 from p2p.net.dialler import open_stream
 from p2p.net.peer import Call, Peer
+from p2p.net.tls import shown
 
 __all__ = ["BulkServer", "ChunkRef", "ChunkSink", "ChunkSource", "Path", "TransferStats", "pull_chunks"]
 
 logger = logging.getLogger(__name__)
+
+# Failures of the connection or of the moment; what a provider says about the chunks themselves is final.
+_WORTH_ANOTHER_TRY = frozenset({"peer_unreachable", "peer_timeout", "peer_busy", "bulk_busy"})
 
 
 class Path(Enum):
@@ -143,20 +147,17 @@ class BulkServer:
                 raise ChunkProtocolViolation(f"{kind.name} where HELLO was due")
             return _receive(connection, length)
 
-        try:
-            token = await run_in_thread(connection, self._endpoint.transfers, begin)
-        except (ConnectionLost, ChunkProtocolViolation) as problem:
-            logger.info("a dialled-back connection ended: %s", problem)
-            connection.close()
-            return
-        ticket = self._endpoint.tickets.find(token)
-        if ticket is not None:
-            ticket = self._endpoint.tickets.redeem(token, ticket.certificate)
-        if ticket is None or token != request.token:
-            logger.info("a dialled-back connection without a valid ticket")
-            connection.close()
-            return
-        await self._serve_connection(connection, ticket)
+        with connection:
+            try:
+                token = await run_in_thread(connection, self._endpoint.transfers, begin)
+            except (ConnectionLost, ChunkProtocolViolation) as problem:
+                logger.info("a dialled-back connection ended: %s", problem)
+                return
+            ticket = self._endpoint.tickets.redeem(token, shown(connection))
+            if ticket is None:
+                logger.info("a dialled-back connection without a valid ticket")
+                return
+            await self._serve_connection(connection, ticket)
 
     async def _serve_connection(self, connection: ssl.SSLSocket, ticket: Ticket) -> None:
         with connection:
@@ -262,7 +263,7 @@ class _Pull:
             except ChunkProtocolViolation as violation:
                 raise protocol_failure(violation) from violation
             except (ConnectionLost, EnvironmentFailure) as problem:
-                if isinstance(problem, EnvironmentFailure) and not problem.retryable:
+                if isinstance(problem, EnvironmentFailure) and problem.code not in _WORTH_ANOTHER_TRY:
                     raise
                 failures = 1 if self._plan.done_bytes > before_bytes else failures + 1
                 if failures > CHUNK_RETRIES_MAX:

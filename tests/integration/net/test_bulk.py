@@ -1,0 +1,410 @@
+"""Transfers between two real peers, over TLS and over libp2p streams, with faults."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Any
+
+import pytest
+import trio
+
+from p2p.core.errors import EnvironmentFailure, Refused, UserError
+from p2p.core.limits import CHUNK_BYTES, CHUNK_RETRIES_MAX
+from p2p.net.bulk import BulkServer, ChunkRef, Path, pull_chunks
+from p2p.net.bulk_messages import OPEN_METHOD, OpenReply, OpenRequest
+from p2p.net.bulk_threads import ConnectionLost, provide, receive_exactly, send_all
+from p2p.net.chunks import RecordKind, record
+from p2p.net.peer import Peer
+
+OpenPeer = Callable[..., Awaitable[Peer]]
+
+GRANT = "inputs of 42"
+
+
+class Source:
+    """Chunks in memory."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self.chunks: dict[bytes, bytes] = {}
+        self.refs: list[ChunkRef] = []
+        for size in sizes:
+            data = os.urandom(size)
+            self.chunks[sha256(data).digest()] = data
+            self.refs.append(ChunkRef(sha256(data).digest(), size))
+        self.reads: Counter[bytes] = Counter()
+
+    def authorise(self, peer_id: str, grant: str) -> None:
+        if grant != GRANT:
+            raise Refused("not_granted", "You may not have this.")
+
+    def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
+        self.reads[chunk_hash] += 1
+        data = self.chunks[chunk_hash]
+        into[: len(data)] = data
+        return len(data)
+
+
+class Sink:
+    """Keeps what it is given, and how often."""
+
+    def __init__(self) -> None:
+        self.chunks: dict[bytes, bytes] = {}
+        self.writes: Counter[bytes] = Counter()
+
+    def write(self, chunk_hash: bytes, data: memoryview) -> None:
+        self.chunks[chunk_hash] = bytes(data)
+        self.writes[chunk_hash] += 1
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source([CHUNK_BYTES, 1, 70_000, CHUNK_BYTES - 1, *[5000] * 10])
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture(params=list(Path), ids=lambda path: path.value)
+def path(request: pytest.FixtureRequest) -> Path:
+    assert isinstance(request.param, Path)
+    return request.param
+
+
+async def test_every_path_delivers_every_chunk_once(
+    server: Peer, client: Peer, source: Source, sink: Sink, path: Path
+) -> None:
+    BulkServer(server, source)
+    heard: list[int] = []
+    stats = await pull_chunks(
+        client,
+        server.peer_id,
+        GRANT,
+        [*source.refs, *source.refs],  # the same content twice is sent once
+        sink,
+        addrs=server.addresses,
+        progress=heard.append,
+        paths=[path],
+    )
+    assert sink.chunks == source.chunks
+    assert set(sink.writes.values()) == {1}
+    assert (stats.bytes, stats.path, stats.resent_bytes) == (sum(map(len, source.chunks.values())), path, 0)
+    assert heard == sorted(heard)
+    assert heard[-1] == stats.bytes
+
+
+async def test_nothing_wanted_is_nothing_done(server: Peer, client: Peer, sink: Sink) -> None:
+    stats = await pull_chunks(client, server.peer_id, GRANT, [], sink)
+    assert (stats.bytes, stats.path) == (0, None)
+
+
+async def test_the_other_direction_is_tried_and_then_the_stream(
+    open_peer: OpenPeer, source: Source, sink: Sink
+) -> None:
+    server, client = await open_peer(listen=()), await open_peer()
+    BulkServer(server, source)
+    await server.connect(client.peer_id, client.addresses)
+    stats = await pull_chunks(client, server.peer_id, GRANT, source.refs, sink)
+    assert stats.path is Path.REVERSE
+
+    silent, behind_nat = await open_peer(listen=()), Sink()
+    await silent.connect(server.peer_id if server.addresses else client.peer_id, client.addresses)
+    BulkServer(client, source)
+    client.bulk._listen_host = None  # a provider that nobody can dial, and a puller that does not listen
+    client.bulk._port = 0
+    stats = await pull_chunks(silent, client.peer_id, GRANT, source.refs, behind_nat)
+    assert stats.path is Path.RELAYED
+    assert behind_nat.chunks == source.chunks
+
+
+async def test_who_may_not_is_refused(server: Peer, client: Peer, source: Source, sink: Sink) -> None:
+    BulkServer(server, source)
+    with pytest.raises(Refused) as caught:
+        await pull_chunks(client, server.peer_id, "of another", source.refs, sink, addrs=server.addresses)
+    assert caught.value.code == "not_granted"
+    assert not sink.chunks
+    assert not source.reads
+
+
+async def test_what_the_source_says_reaches_the_puller(
+    server: Peer, client: Peer, source: Source, sink: Sink, path: Path
+) -> None:
+    class Changing(Source):
+        def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
+            if chunk_hash == self.refs[2].hash:
+                raise UserError("input_changed", "data/a.bin has changed since the job was packaged.")
+            return super().read_chunk(grant, chunk_hash, into)
+
+    changing = Changing([1000] * 5)
+    BulkServer(server, changing)
+    with pytest.raises(UserError, match=r"data/a\.bin has changed") as caught:
+        await pull_chunks(
+            client, server.peer_id, GRANT, changing.refs, sink, addrs=server.addresses, paths=[path]
+        )
+    assert caught.value.code == "input_changed"
+    assert len(sink.chunks) == 2  # what came before is verified and kept
+
+
+async def test_a_broken_source_tells_nothing(
+    server: Peer, client: Peer, sink: Sink, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Source):
+        def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
+            raise ValueError("secret 4711")
+
+    broken = Broken([1000])
+    BulkServer(server, broken)
+    with caplog.at_level(logging.CRITICAL, "p2p.net"), pytest.raises(EnvironmentFailure) as caught:
+        with trio.fail_after(60):
+            await pull_chunks(
+                client, server.peer_id, GRANT, broken.refs, sink, addrs=server.addresses, paths=[path]
+            )
+    assert caught.value.code == "peer_internal"
+    assert "4711" not in "".join(caught.value.lines())
+
+
+async def test_what_the_sink_raises_ends_the_transfer(
+    server: Peer, client: Peer, source: Source, path: Path
+) -> None:
+    class Full:
+        def write(self, chunk_hash: bytes, data: memoryview) -> None:
+            raise EnvironmentFailure("disk_full", "No space left.", retryable=False)
+
+    BulkServer(server, source)
+    with pytest.raises(EnvironmentFailure, match="No space left"):
+        await pull_chunks(
+            client, server.peer_id, GRANT, source.refs, Full(), addrs=server.addresses, paths=[path]
+        )
+
+
+async def test_a_flipped_bit_is_caught_and_the_chunk_sent_again(
+    server: Peer, client: Peer, sink: Sink, path: Path
+) -> None:
+    class Flipping(Source):
+        def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
+            size = super().read_chunk(grant, chunk_hash, into)
+            if chunk_hash == self.refs[1].hash and self.reads[chunk_hash] == 1:
+                into[size // 2] ^= 1
+            return size
+
+    flipping = Flipping([4000] * 6)
+    BulkServer(server, flipping)
+    stats = await pull_chunks(
+        client, server.peer_id, GRANT, flipping.refs, sink, addrs=server.addresses, paths=[path]
+    )
+    assert sink.chunks == flipping.chunks
+    assert stats.resent_bytes == 4000
+
+
+async def test_a_chunk_that_stays_corrupt_is_named(
+    server: Peer, client: Peer, sink: Sink, path: Path
+) -> None:
+    class Corrupt(Source):
+        def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
+            size = super().read_chunk(grant, chunk_hash, into)
+            if chunk_hash == self.refs[1].hash:
+                into[0] ^= 0x80
+            return size
+
+    corrupt = Corrupt([4000] * 4)
+    BulkServer(server, corrupt)
+    with pytest.raises(EnvironmentFailure, match=corrupt.refs[1].hash.hex()) as caught:
+        await pull_chunks(
+            client, server.peer_id, GRANT, corrupt.refs, sink, addrs=server.addresses, paths=[path]
+        )
+    assert caught.value.code == "chunk_corrupt"
+    assert corrupt.reads[corrupt.refs[1].hash] == CHUNK_RETRIES_MAX + 1
+    assert corrupt.refs[1].hash not in sink.chunks
+    assert len(sink.chunks) == 3
+
+
+class CutConnection:
+    """A network fault: the connection is cut after so many bytes sent."""
+
+    def __init__(self, connection: Any, after_bytes: int) -> None:
+        self._connection = connection
+        self._left_bytes = after_bytes
+
+    def recv_into(self, buffer: memoryview) -> int:
+        return int(self._connection.recv_into(buffer))
+
+    def sendall(self, data: memoryview) -> None:
+        self._connection.sendall(data[: self._left_bytes])
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+            raise ConnectionResetError("cut by the test")
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_transfer_that_is_cut_goes_on_and_sends_again_at_most_the_chunk_in_flight(
+    server: Peer, client: Peer, sink: Sink, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunk_bytes = 50_000
+    source = Source([chunk_bytes] * 40)
+    chance = random.Random(seed)
+    cuts = [chance.randrange(0, 8 * chunk_bytes) for _ in range(5)]
+    expected_cuts = len(cuts)
+    sessions = 0
+
+    def cut_provide(connection: Any, *rest: Any) -> None:
+        nonlocal sessions
+        sessions += 1
+        provide(CutConnection(connection, cuts.pop()) if cuts else connection, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("p2p.net.bulk.provide", cut_provide)
+    monkeypatch.setattr("p2p.net.bulk.BULK_RETRY_FIRST_S", 0.001)
+    BulkServer(server, source)
+    stats = await pull_chunks(client, server.peer_id, GRANT, source.refs, sink, addrs=server.addresses)
+    assert sessions == expected_cuts + 1
+    assert sink.chunks == source.chunks
+    assert set(sink.writes.values()) == {1}  # what had arrived was not asked for again
+    assert stats.resent_bytes < expected_cuts * (chunk_bytes + 5)
+    assert stats.path is Path.DIRECT
+
+
+async def test_a_provider_that_vanishes_for_good_is_given_up(
+    server: Peer, client: Peer, source: Source, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_provide(connection: Any, *rest: Any) -> None:
+        provide(CutConnection(connection, 0), *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("p2p.net.bulk.provide", cut_provide)
+    monkeypatch.setattr("p2p.net.bulk.BULK_RETRY_FIRST_S", 0.001)
+    BulkServer(server, source)
+    with pytest.raises(EnvironmentFailure) as caught:
+        await pull_chunks(
+            client, server.peer_id, GRANT, source.refs, sink, addrs=server.addresses, paths=[Path.DIRECT]
+        )
+    assert caught.value.code == "transfer_lost"
+    assert caught.value.retryable
+
+
+async def test_cancelling_ends_the_transfer_and_its_thread_at_once(
+    server: Peer, client: Peer, sink: Sink, path: Path
+) -> None:
+    reading, release = threading.Event(), threading.Event()
+
+    class Stuck(Source):
+        def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
+            reading.set()
+            release.wait(30)
+            return super().read_chunk(grant, chunk_hash, into)
+
+    stuck = Stuck([1000])
+    BulkServer(server, stuck)
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def pull_it() -> None:
+                await pull_chunks(
+                    client, server.peer_id, GRANT, stuck.refs, sink, addrs=server.addresses, paths=[path]
+                )
+
+            nursery.start_soon(pull_it)
+            await trio.to_thread.run_sync(reading.wait)
+            with trio.fail_after(3):
+                nursery.cancel_scope.cancel()
+        assert client.bulk.transfers.borrowed_tokens == 0
+    finally:
+        release.set()
+    assert not sink.chunks
+
+
+# -- tickets and certificates
+
+
+async def ticket_of(puller: Peer, provider: Peer) -> OpenReply:
+    tls = await puller.bulk.tls()
+    request = OpenRequest(GRANT, tls.certificate).encode()
+    return OpenReply.decode(
+        await puller.call(provider.peer_id, OPEN_METHOD, request, addrs=provider.addresses)
+    )
+
+
+async def try_token(puller: Peer, reply: OpenReply, wanted: bytes) -> bool:
+    """Whether a session with this token gets a chunk."""
+    connection = await puller.bulk.dial("127.0.0.1", reply.port, reply.certificate)
+
+    def work() -> bool:
+        try:
+            send_all(connection, record(RecordKind.HELLO, reply.token) + record(RecordKind.WANT, wanted))
+            receive_exactly(connection, memoryview(bytearray(5)))
+        except ConnectionLost:
+            return False
+        return True
+
+    with connection:
+        return await trio.to_thread.run_sync(work)
+
+
+async def test_a_token_is_good_once(server: Peer, client: Peer, source: Source) -> None:
+    BulkServer(server, source)
+    reply = await ticket_of(client, server)
+    assert await try_token(client, reply, source.refs[1].hash)
+    assert not await try_token(client, reply, source.refs[1].hash)
+
+
+async def test_a_stolen_token_is_useless_and_burnt(
+    server: Peer, client: Peer, open_peer: OpenPeer, source: Source
+) -> None:
+    BulkServer(server, source)
+    thief = await open_peer()
+    await ticket_of(thief, server)  # its own certificate is known to the server, so TLS lets it in
+    reply = await ticket_of(client, server)
+    assert not await try_token(thief, reply, source.refs[1].hash)
+    assert not await try_token(client, reply, source.refs[1].hash)
+
+
+async def test_a_certificate_that_nobody_announced_does_not_get_through_tls(
+    server: Peer, client: Peer, open_peer: OpenPeer, source: Source
+) -> None:
+    BulkServer(server, source)
+    stranger = await open_peer()
+    reply = await ticket_of(client, server)
+    assert not await try_token(stranger, reply, source.refs[1].hash)
+    assert await try_token(client, reply, source.refs[1].hash)  # the stranger never got to the token
+
+
+async def test_a_provider_with_another_certificate_is_not_trusted(
+    server: Peer, client: Peer, open_peer: OpenPeer, source: Source
+) -> None:
+    BulkServer(server, source)
+    impostor = await open_peer()
+    (await client.bulk.tls()).trust((await impostor.bulk.tls()).certificate)
+    (await impostor.bulk.tls()).trust((await client.bulk.tls()).certificate)
+    reply = await ticket_of(client, server)
+    port = await impostor.bulk.port()
+    with pytest.raises(ConnectionLost, match="another certificate"):
+        await client.bulk.dial("127.0.0.1", port, reply.certificate)
+
+
+async def test_a_token_over_a_stream_counts_only_for_its_peer(
+    server: Peer, client: Peer, open_peer: OpenPeer, source: Source, sink: Sink
+) -> None:
+    BulkServer(server, source)
+    thief = await open_peer()
+    reply = await ticket_of(client, server)
+    await thief.connect(server.peer_id, server.addresses)
+    assert server.bulk.tickets.redeem(reply.token, thief.peer_id) is None
+    assert server.bulk.tickets.redeem(reply.token, client.peer_id) is None
+
+
+async def test_junk_on_the_bulk_port_is_harmless(
+    server: Peer, client: Peer, source: Source, sink: Sink
+) -> None:
+    BulkServer(server, source)
+    port = await server.bulk.port()
+    for junk in (b"", b"GET / HTTP/1.1\r\n\r\n", os.urandom(500)):
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(junk)
+    stats = await pull_chunks(client, server.peer_id, GRANT, source.refs, sink, addrs=server.addresses)
+    assert stats.path is Path.DIRECT

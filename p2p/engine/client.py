@@ -29,7 +29,7 @@ class EngineClient:
         self._home = home
         self._local = LocalClient(home.engine.socket)
 
-    async def call(self, name: str, **params: Json) -> Json:
+    async def call(self, name: str, /, **params: Json) -> Json:
         """Run a command of :mod:`p2p.engine.commands`.
 
         :raises CyxWizError: what it raised, or the agent is not there.
@@ -37,7 +37,7 @@ class EngineClient:
         command = check_call(name, params)
         return await self._local.call(name, params, timeout_s=command.timeout_s)
 
-    def stream(self, name: str, **params: Json) -> AsyncGenerator[Json, None]:
+    def stream(self, name: str, /, **params: Json) -> AsyncGenerator[Json, None]:
         """The items of a streaming command. Errors as :meth:`call`."""
         check_call(name, params)
         return self._local.stream(name, params)

@@ -108,6 +108,18 @@ async def package(
         raise UserError(error.code, error.what, NOTHING_SENT, error.hint) from None
 
 
+async def check_small(request: PackageRequest) -> None:
+    """Everything of :func:`package` that takes no time: script, requirements, config.
+
+    :raises UserError: as :func:`package`.
+    """
+    try:
+        await trio.to_thread.run_sync(_read_small, request)
+        await trio.to_thread.run_sync(_read_config, request)
+    except UserError as error:
+        raise UserError(error.code, error.what, error.meaning or NOTHING_SENT, error.hint) from None
+
+
 async def _package(
     request: PackageRequest, tables: EngineTables, clock: Clock, progress: Progress | None
 ) -> Package:

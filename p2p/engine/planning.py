@@ -16,7 +16,7 @@ from p2p.core.messages.jobs import Quote, QuoteRequest, Terms
 from p2p.engine.context import Engine
 from p2p.engine.hashing import Progress
 from p2p.engine.joblog import disk_failure
-from p2p.engine.packaging import Package, PackageRequest, package
+from p2p.engine.packaging import Package, PackageRequest, check_small, package
 from p2p.engine.results import check_out_folder
 from p2p.engine.terms import check_terms
 from p2p.engine.wallets import require_balance
@@ -45,9 +45,10 @@ async def make_plan(
 
     :raises CyxWizError: whatever is wrong; the job is dropped again then.
     """
-    account = await engine.wallets.account()
-    engine.link.network()
+    await check_small(request)
     await trio.to_thread.run_sync(check_out_folder, out)
+    engine.link.network()
+    account = await engine.wallets.account()
     packed = await package(request, engine.tables, engine.clock, progress)
     job = await _write_down(engine, account.wallet, packed, out)
     try:

@@ -21,6 +21,7 @@ from p2p.local.protocol import Json
 T = TypeVar("T")
 
 _CELL_MAX_CHARS = 200
+_PIPE_WIDTH_CHARS = 10_000
 
 out = Console(highlight=False, soft_wrap=True)
 """Standard output: what was asked for."""
@@ -48,7 +49,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
         out.print(Text(empty))
         return
     # A table is never folded or cut because a pipe has no width.
-    out.print(make_table(columns, rows), width=out.width if out.is_terminal else 10_000, crop=False)
+    console = out if out.is_terminal else Console(highlight=False, width=_PIPE_WIDTH_CHARS)
+    console.print(make_table(columns, rows), crop=False)
 
 
 def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
@@ -59,7 +61,10 @@ def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Tabl
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in columns:
         table.add_column(
-            title.lstrip(">"), justify="right" if title.startswith(">") else "left", no_wrap=True
+            title.lstrip(">"),
+            justify="right" if title.startswith(">") else "left",
+            no_wrap=title != columns[-1],
+            overflow="fold",
         )
     for row in rows:
         table.add_row(*(Text(clean_line(str(cell), _CELL_MAX_CHARS)) for cell in row))

@@ -239,6 +239,12 @@ class Sandbox:
     def job(self, owner: Wallet, job_id: JobId) -> OnChainJob:
         return accounts.decode_job(self._found(self.addresses.job(owner, job_id)))
 
+    def jobs(self) -> list[OnChainJob]:
+        """Every job that was opened and not closed."""
+        found = self._svm.get_program_accounts(self.addresses.program)
+        raw = (bytes(account.data) for _, account in found if account.lamports)
+        return [accounts.decode_job(data) for data in raw if data[:1] == bytes([accounts.JOB_TAG])]
+
     def wallet_units(self, wallet: Wallet, asset: Asset) -> int:
         if asset is Asset.SOL:
             return self.lamports(to_pubkey(wallet))

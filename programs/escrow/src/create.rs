@@ -47,13 +47,16 @@ pub fn transfer_lamports(from: &Account, to: &Account, lamports: u64) {
 
 /// Create `account` at the address of `seeds` (bump last) for `owner`.
 ///
-/// The System program refuses any other address than the one of these seeds. An address that holds
+/// The System program refuses any other address than the one of these seeds, because nothing else signs
+/// for `account`. An address that holds
 /// lamports cannot be "created"; it is topped up, allocated and assigned instead, so that nobody can
 /// block it with dust.
 #[inline(never)]
 pub fn create(request: &Request) -> Outcome {
     let Request { payer, account, space, owner, seeds } = *request;
     need!(is_vacant(account), AlreadyExists);
+    // Else somebody's own wallet, signing for itself, could be made into one of the program's accounts.
+    need!(account.signer == 0, WrongAddress);
     let signer = [Signer::new(seeds)];
     let rent = rent_lamports(space);
     let held = account.lamports.get();

@@ -1,0 +1,207 @@
+"""Every account slot of every instruction, filled with what an attacker could bring instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from solders.instruction import AccountMeta, Instruction
+from solders.pubkey import Pubkey
+
+from p2p.chain.accounts import BALANCE_TAG, VERSION
+from p2p.chain.addresses import SYSTEM_PROGRAM
+from p2p.chain.keys import to_pubkey
+from p2p.core.money import Asset
+
+
+def replaced(step: Instruction, slot: int, key: Pubkey) -> Instruction:
+    metas = list(step.accounts)
+    metas[slot] = AccountMeta(key, is_signer=False, is_writable=metas[slot].is_writable)
+    return Instruction(step.program_id, bytes(step.data), metas)
+
+
+def steps(stage: Any) -> dict[str, Instruction]:
+    """Every instruction that takes accounts of the program, each valid on its own."""
+    build, buyer = stage.build, stage.buyer.address
+    return {
+        "disable_asset": build.disable_asset(stage.box.admin.address, stage.asset),
+        "deposit": build.deposit(buyer, stage.asset, 5),
+        "withdraw": build.withdraw(buyer, stage.asset, 5),
+        "authorize": build.authorize(buyer, stage.session.address, stage.asset, 5, stage.box.now_s + 60),
+        "revoke": build.revoke(buyer, stage.session.address),
+        "open": stage.ix_open(stage.box.job_id()),
+        "open by session": stage.ix_open(stage.box.job_id(), stage.session),
+        "top_up": build.top_up(buyer, buyer, stage.opened(), stage.asset, 5),
+        "assign": stage.ix_assign(stage.opened()),
+        "cancel": stage.ix_cancel(stage.opened()),
+        "cancel by session": stage.ix_cancel(stage.opened(), stage.session),
+        "settle": stage.ix_settle(stage.assigned(), 5),
+        "settle by session": stage.ix_settle(stage.assigned(), 5, stage.session),
+        "claim": stage.ix_claim(stage.assigned(), 5),
+        "dispute": stage.ix_dispute(stage.claimed()),
+        "resolve": stage.ix_resolve(stage.disputed(), 5),
+        "refund": stage.ix_refund(stage.assigned()),
+    }
+
+
+CHOICES = {("disable_asset", 2), ("authorize", 2), ("assign", 1)}
+"""Slots whose account the signer may choose: which asset, which of the coordinator's jobs."""
+
+
+def people(stage: Any) -> tuple[Any, ...]:
+    return (stage.box.admin, stage.buyer, stage.coordinator, stage.arbiter, stage.session)
+
+
+def ready(stage: Any) -> None:
+    """Balances for everybody, a session, and a stranger with all of that too."""
+    for who in (stage.buyer, stage.stranger, stage.node, stage.fee_owner):
+        if who is stage.fee_owner:
+            stage.box.give_sol(who.address, 10**12)
+            stage.box.give_usdc(who.address, 10**12)
+        stage.deposit(who)
+    stage.authorize()
+
+
+def strangers_accounts(stage: Any) -> list[Pubkey]:
+    """Real accounts of the program that are somebody else's, or another asset's."""
+    at, other = stage.box.addresses, next(a for a in Asset if a is not stage.asset)
+    who, key = stage.stranger, stage.box.signer()
+    stage.box.must(stage.build.deposit(who.address, other, 10**9), who)
+    stage.box.must(stage.build.deposit(stage.buyer.address, other, 10**9), stage.buyer)
+    stage.box.must(stage.build.authorize(who.address, key.address, stage.asset, 9, stage.box.now_s + 99), who)
+    job_id = stage.box.job_id()
+    own = stage.build.open(
+        who.address,
+        who.address,
+        job_id,
+        stage.asset,
+        deposit_units=1000,
+        terms_hash=bytes(32),
+        run_s=600,
+    )
+    stage.box.must(own, who)
+    return [
+        at.balance(who.address, stage.asset),
+        at.balance(who.address, other),
+        at.balance(stage.buyer.address, other),
+        at.session(who.address, key.address),
+        at.job(who.address, job_id),
+        at.asset(other),
+        at.token_account(who.address),
+        to_pubkey(who.address),
+        to_pubkey(stage.box.signer().address),
+    ]
+
+
+def forged(stage: Any, key: Pubkey) -> list[Pubkey]:
+    """Copies of one of the program's accounts: other owner, other length, other version, other tag."""
+    data = stage.box.data(key)
+    program = stage.box.addresses.program
+    variants = [
+        (data, SYSTEM_PROGRAM),
+        (data, to_pubkey(stage.stranger.address)),
+        (data + b"\0", program),
+        (data[:-1], program),
+        (data[:1] + bytes([VERSION + 1]) + data[2:], program),
+        (bytes([data[0] % BALANCE_TAG + 1]) + data[1:], program),
+        (bytes(len(data)), program),
+    ]
+    keys = []
+    for content, owner in variants:
+        copy = to_pubkey(stage.box.signer().address)
+        stage.box.set_account(copy, content, owner, 10**10)
+        keys.append(copy)
+    return keys
+
+
+@pytest.mark.parametrize("brought", ["strangers", "own", "forged"])
+def test_no_slot_takes_another_account(stage: Any, brought: str) -> None:
+    """Every step fails with every wrong account in every slot, and then works with the right ones."""
+    ready(stage)
+    program = stage.box.addresses.program
+    strange = strangers_accounts(stage) if brought == "strangers" else []
+    tried = 0
+    for name, step in steps(stage).items():
+        for slot, meta in enumerate(step.accounts):
+            if meta.is_signer or (name, slot) in CHOICES:
+                continue  # tests of authority
+            if brought == "own":  # the same account in two slots
+                wrong = [other.pubkey for other in step.accounts]
+            elif brought == "forged":
+                wrong = forged(stage, meta.pubkey) if stage.box.owner_of(meta.pubkey) == program else []
+            else:
+                wrong = strange
+            for key in set(wrong) - {meta.pubkey}:
+                ran = stage.box.send(replaced(step, slot, key), stage.box.admin, *people(stage))
+                assert not ran.ok, f"{name}, slot {slot}: took {key}"
+                tried += 1
+            if brought == "forged":
+                for key in wrong:
+                    stage.box.set_account(key, b"", SYSTEM_PROGRAM, 0)
+    assert tried > 100
+    stage.box.check_books()
+
+
+def test_the_steps_work_with_the_right_accounts(stage: Any) -> None:
+    """Or the test above would prove nothing."""
+    ready(stage)
+    valid = steps(stage)
+    last = ("authorize", "revoke", "disable_asset")
+    for name in [name for name in valid if name not in last] + list(last):
+        stage.box.must(valid[name], stage.box.admin, *people(stage))
+
+
+def test_too_few_and_too_many_accounts(stage: Any) -> None:
+    ready(stage)
+    extra = AccountMeta(SYSTEM_PROGRAM, is_signer=False, is_writable=False)
+    for name, step in steps(stage).items():
+        metas, data = list(step.accounts), bytes(step.data)
+        for wrong in ([], metas[:1], metas + [extra] * 2, metas + [extra] * 12):
+            ran = stage.box.send(Instruction(step.program_id, data, wrong), stage.box.admin, *people(stage))
+            assert not ran.ok, (name, len(wrong))
+            assert ran.number is not None, ran.logs
+
+
+def test_a_program_address_of_other_seeds(stage: Any) -> None:
+    """Accounts are only ever created where their seeds say."""
+    ready(stage)
+    at = stage.box.addresses
+    elsewhere = Pubkey.find_program_address([b"balance", b"elsewhere"], at.program)[0]
+    newcomer = stage.box.person()
+    deposit = replaced(stage.build.deposit(newcomer.address, stage.asset, 5), 3, elsewhere)
+    stage.refused("wrong_address", deposit, newcomer)
+    key = stage.box.signer()
+    authorize = stage.build.authorize(stage.buyer.address, key.address, stage.asset, 5, stage.box.now_s + 60)
+    stage.refused("wrong_address", replaced(authorize, 1, elsewhere), stage.buyer)
+    node = stage.box.signer()
+    assign = stage.ix_assign(stage.opened(), node)
+    stage.refused("wrong_address", replaced(assign, 2, elsewhere), stage.coordinator)
+    # the System program itself refuses: the seeds do not sign for that address
+    opened = stage.box.send(replaced(stage.ix_open(stage.box.job_id()), 5, elsewhere), stage.buyer)
+    assert not opened.ok
+    assert stage.box.data(elsewhere) is None
+
+
+def test_a_wallet_does_not_become_an_account_of_the_program(stage: Any) -> None:
+    """A key that signs for itself needs no seeds: the program has to refuse it."""
+    stage.deposit()
+    key = stage.box.person()
+    for sol in (0, 10**9):
+        stage.box.give_sol(key.address, sol)
+        step = stage.ix_open(stage.box.job_id())
+        metas = list(step.accounts)
+        metas[5] = AccountMeta(to_pubkey(key.address), is_signer=True, is_writable=True)
+        wallet = Instruction(step.program_id, bytes(step.data), metas)
+        stage.refused("wrong_address", wallet, stage.buyer, key)
+
+
+def test_a_lower_bump_gives_no_second_job_of_the_same_id_where_one_reads_it(stage: Any) -> None:
+    """Open takes the bump that it is told; what counts is the canonical address, which stays vacant."""
+    stage.deposit()
+    job_id = stage.box.job_id()
+    step = stage.ix_open(job_id)
+    canonical = bytes(step.data)[-1]
+    wrong = Instruction(step.program_id, bytes(step.data)[:-1] + bytes([canonical - 1]), list(step.accounts))
+    assert not stage.box.send(wrong, stage.buyer).ok
+    assert stage.box.data(stage.box.addresses.job(stage.buyer.address, job_id)) is None
+    stage.box.must(step, stage.buyer)

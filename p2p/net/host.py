@@ -227,8 +227,8 @@ def _cannot_listen(where: str, why: str) -> EnvironmentFailure:
 
 
 async def _close(host: Host) -> None:
-    """Close listeners, which the library leaves open when it is cancelled, then all connections at once, which it
-    does one after the other, 0.1 s each."""
+    """Close the listeners, which the library leaves open when it is cancelled; then all connections at once,
+    which it does one after the other, 0.1 s each."""
     for listener in tuple(host.swarm.listeners.values()):
         await listener.close()
     async with trio.open_nursery() as nursery:

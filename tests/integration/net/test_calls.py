@@ -26,6 +26,13 @@ async def echo(call: Call) -> bytes:
     return call.payload
 
 
+async def drain(client: Peer, server: Peer, method: str, items: list[bytes]) -> None:
+    """Add every item of a stream to ``items``, as they come."""
+    async with client.stream(server.peer_id, method, b"") as stream:
+        async for item in stream:
+            items.append(item)
+
+
 async def test_both_sides_call_over_one_channel(server: Peer, client: Peer) -> None:
     seen: list[str] = []
 
@@ -115,9 +122,7 @@ async def test_a_broken_handler_tells_nothing_and_harms_nothing(
         assert "4711" not in "".join(caught.value.lines())
         items: list[bytes] = []
         with pytest.raises(EnvironmentFailure) as caught:
-            async with client.stream(server.peer_id, "broken_stream", b"") as stream:
-                async for item in stream:
-                    items.append(item)
+            await drain(client, server, "broken_stream", items)
         assert caught.value.code == "peer_internal"
     assert items == [b"one"]
     assert caplog.text.count("failed for peer") == 2
@@ -130,9 +135,7 @@ async def test_an_unknown_method_is_named(server: Peer, client: Peer) -> None:
         await client.call(server.peer_id, "no_such_thing", b"", addrs=server.addresses)
     assert caught.value.code == "unknown_method"
     with pytest.raises(UserError, match="no_such_thing"):
-        async with client.stream(server.peer_id, "no_such_thing", b"") as items:
-            async for _ in items:
-                pass
+        await drain(client, server, "no_such_thing", [])
 
 
 async def test_giving_up_cancels_the_handler(server: Peer, client: Peer) -> None:
@@ -250,7 +253,9 @@ async def test_a_restarted_peer_is_reached_again(client: Peer, eventually: Event
     with pytest.raises(EnvironmentFailure) as caught:
         await client.call(identity.peer_id, "echo", b"2")
     assert caught.value.code == "peer_unreachable"
-    async with Peer.open(identity, [address]) as second:  # the same port; a failed dial is not held against it
+    async with Peer.open(
+        identity, [address]
+    ) as second:  # the same port; a failed dial is not held against it
         second.serve("echo", echo)
         assert await client.call(identity.peer_id, "echo", b"3") == b"3"
 

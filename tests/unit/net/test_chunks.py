@@ -153,8 +153,16 @@ def test_no_such_chunk(size: int) -> None:
         ChunkRef(os.urandom(31), 1)
 
 
-@given(st.text(max_size=50), st.text(max_size=50), st.text(max_size=50), st.booleans(), st.sampled_from(ErrorFamily))
-def test_an_error_survives_its_record(what: str, meaning: str, hint: str, retry: bool, family: ErrorFamily) -> None:
+@given(
+    st.text(max_size=50),
+    st.text(max_size=50),
+    st.text(max_size=50),
+    st.booleans(),
+    st.sampled_from(ErrorFamily),
+)
+def test_an_error_survives_its_record(
+    what: str, meaning: str, hint: str, retry: bool, family: ErrorFamily
+) -> None:
     error = ErrorBody(family, "code", what, meaning, hint, retry)
     body = error_to_body(error)
     assert parse_header(record(RecordKind.FAILED, body)[: HEADER.size]) == (RecordKind.FAILED, len(body))

@@ -7,7 +7,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from p2p.core.errors import UserError
 from p2p.core.frames import ErrorBody, ErrorFamily, Frame, FrameKind
@@ -229,7 +229,8 @@ def test_payloads_in_flight_are_bounded() -> None:
         framed(Frame(0, FrameKind.ITEM)),
         framed(Frame(1, FrameKind.STREAM, "m")),  # no credit
         framed(Frame(1, FrameKind.STREAM, "m", credit_bytes=1 << 40)),
-        framed(Frame(1, FrameKind.STREAM, "m", credit_bytes=1)) + framed(Frame(1, FrameKind.CREDIT, credit_bytes=1 << 40)),
+        framed(Frame(1, FrameKind.STREAM, "m", credit_bytes=1))
+        + framed(Frame(1, FrameKind.CREDIT, credit_bytes=1 << 40)),
         framed(Frame(1, FrameKind.REQUEST, "m")) + framed(Frame(1, FrameKind.CREDIT, credit_bytes=1)),
     ],
 )
@@ -331,11 +332,11 @@ class TwoMachines(RuleBasedStateMachine):
         self.open[side].discard(asked_id)
 
     @rule(target=asked, one=consumes(asked), credit=st.integers(1, 500))
-    def grant(self, one: tuple[int, int, bool], credit: int) -> object:
+    def grant(self, one: tuple[int, int, bool], credit: int) -> tuple[int, int, bool]:
         side, asked_id, streaming = one
         if streaming:
             self.send(1 - side, self.machines[side].grant(asked_id, credit))
-        return multiple()
+        return one
 
     @invariant()
     def open_is_what_the_machine_thinks(self) -> None:

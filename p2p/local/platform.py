@@ -15,6 +15,9 @@ from p2p.core.errors import EnvironmentFailure
 
 WINDOWS = sys.platform == "win32"
 
+_CHILDREN: list[subprocess.Popen[bytes]] = []
+"""Detached processes that this one started: kept until they end, because only their parent can reap them."""
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -112,8 +115,9 @@ def start_detached(
         )
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
@@ -125,6 +129,8 @@ def start_detached(
         )
     finally:
         os.close(descriptor)
+    _CHILDREN.append(process)
+    return process
 
 
 def is_alive(pid: int) -> bool:

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import re
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -64,21 +65,21 @@ async def fetch_url(
 ) -> int:
     """Fetch ``url`` into ``target``, which appears only when it is whole and right; returns its bytes.
 
+    ``progress`` is called in a worker thread.
+
     :raises UserError: ``data_url_refused``, ``data_url_answer``, ``data_too_large``, ``data_hash_mismatch``.
     :raises EnvironmentFailure: ``data_url_unreachable``; ``disk_full``.
     """
     partial = target.with_name(target.name + ".partial")
+    fetch = _Fetch(url, partial, limits, progress)
+    # In a thread, because leaving httpx's asynchronous streams early leaves their generators unfinished.
     try:
         with trio.fail_after(limits.total_s):
-            timeout = httpx.Timeout(URL_READ_TIMEOUT_S, connect=URL_CONNECT_TIMEOUT_S)
-            async with httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=False) as client:
-                size, digest = await _download(client, url, partial, limits, progress)
+            size, digest = await trio.to_thread.run_sync(fetch.run, abandon_on_cancel=True)
     except trio.TooSlowError:
         raise _unreachable(url, f"it took longer than {limits.total_s:.0f} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _unreachable(url, str(error) or type(error).__name__) from error
-    except OSError as error:
-        raise _disk(target, error) from error
+    finally:
+        fetch.abandoned.set()
     if expected_sha256 and digest != expected_sha256:
         partial.unlink()
         raise UserError(
@@ -91,66 +92,98 @@ async def fetch_url(
     return size
 
 
-async def _download(
-    client: httpx.AsyncClient, url: str, partial: Path, limits: FetchLimits, progress: Progress | None
-) -> tuple[int, bytes]:
-    for _ in range(URL_REDIRECTS_MAX + 1):
-        request = await _request(client, url, limits)
-        response = await client.send(request, stream=True)
+class _Fetch:
+    """One fetch, in a worker thread. ``abandoned``: nobody waits for it any more."""
+
+    def __init__(self, url: str, partial: Path, limits: FetchLimits, progress: Progress | None) -> None:
+        self._url = url
+        self._partial = partial
+        self._limits = limits
+        self._progress = progress
+        self.abandoned = threading.Event()
+
+    def run(self) -> tuple[int, bytes]:
+        """Size and SHA-256 of what was saved."""
+        timeout = httpx.Timeout(URL_READ_TIMEOUT_S, connect=URL_CONNECT_TIMEOUT_S)
         try:
-            if response.status_code in _REDIRECTS and "location" in response.headers:
-                url = str(httpx.URL(url).join(response.headers["location"]))
-                continue
-            if response.status_code != httpx.codes.OK:
-                raise UserError(
-                    "data_url_answer",
-                    f"{_shown(url)} answered {response.status_code} instead of a file.",
-                    "The node could not get the job's data, so the script was not started.",
-                    "Check that the URL can be opened without logging in.",
-                )
-            return await _save(response, url, partial, limits.size_max_bytes, progress)
-        finally:
-            await response.aclose()
-    raise UserError(
-        "data_url_answer",
-        f"{_shown(url)} redirects more than {URL_REDIRECTS_MAX} times.",
-        "The node could not get the job's data, so the script was not started.",
-        "Give the URL of the file itself.",
-    )
+            with httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client:
+                return self._download(client, self._url)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(self._url, str(error) or type(error).__name__) from error
+        except OSError as error:
+            raise _disk(self._partial, error) from error
+
+    def _download(self, client: httpx.Client, url: str) -> tuple[int, bytes]:
+        for _ in range(URL_REDIRECTS_MAX + 1):
+            response = client.send(self._request(client, url), stream=True)
+            try:
+                if response.status_code in _REDIRECTS and "location" in response.headers:
+                    url = str(httpx.URL(url).join(response.headers["location"]))
+                    continue
+                if response.status_code != httpx.codes.OK:
+                    raise _bad_answer(
+                        f"{_shown(url)} answered {response.status_code} instead of a file.",
+                        "Check that the URL can be opened without logging in.",
+                    )
+                return self._save(response, url)
+            finally:
+                response.close()
+        raise _bad_answer(
+            f"{_shown(url)} redirects more than {URL_REDIRECTS_MAX} times.",
+            "Give the URL of the file itself.",
+        )
+
+    def _request(self, client: httpx.Client, url: str) -> httpx.Request:
+        """A request to the checked address of the URL's host, under the host's own name."""
+        try:
+            checked = httpx.URL(check_data_url(url))
+        except (UserError, httpx.InvalidURL):
+            raise _refused(url, "is not a plain http(s) URL") from None
+        address = _public_address(checked, url, self._limits.private_addresses)
+        headers = {
+            "Host": checked.netloc.decode("ascii"),
+            "Accept-Encoding": "identity",
+            "User-Agent": "cyxwiz-node",
+        }
+        request = client.build_request("GET", checked.copy_with(host=address), headers=headers)
+        request.extensions["sni_hostname"] = checked.host
+        return request
+
+    def _save(self, response: httpx.Response, url: str) -> tuple[int, bytes]:
+        announced = response.headers.get("content-length", "")
+        size_bytes = int(announced) if announced.isdecimal() else None
+        if size_bytes is not None and size_bytes > self._limits.size_max_bytes:
+            raise _too_large(url, self._limits.size_max_bytes)
+        digest, done_bytes = sha256(), 0
+        with self._partial.open("wb") as file:
+            for piece in response.iter_raw():
+                done_bytes += len(piece)
+                if done_bytes > self._limits.size_max_bytes:
+                    raise _too_large(url, self._limits.size_max_bytes)
+                if self.abandoned.is_set():
+                    raise _unreachable(url, "nobody waits for it any more")
+                digest.update(piece)
+                file.write(piece)
+                if self._progress is not None:
+                    self._progress(done_bytes, size_bytes)
+            file.flush()
+            os.fsync(file.fileno())
+        return done_bytes, digest.digest()
 
 
-async def _request(client: httpx.AsyncClient, url: str, limits: FetchLimits) -> httpx.Request:
-    """A request to the checked address of the URL's host, under the host's own name."""
-    try:
-        checked = httpx.URL(check_data_url(url))
-    except (UserError, httpx.InvalidURL):
-        raise _refused(url, "is not a plain http(s) URL") from None
-    address = await _public_address(checked, url, limits.private_addresses)
-    headers = {
-        "Host": checked.netloc.decode("ascii"),
-        "Accept-Encoding": "identity",
-        "User-Agent": "cyxwiz-node",
-    }
-    request = client.build_request("GET", checked.copy_with(host=address), headers=headers)
-    request.extensions["sni_hostname"] = checked.host
-    return request
-
-
-async def _public_address(checked: httpx.URL, url: str, private_allowed: bool) -> str:
+def _public_address(checked: httpx.URL, url: str, private_allowed: bool) -> str:
     port = checked.port or (443 if checked.scheme == "https" else 80)
     try:
-        with trio.fail_after(URL_CONNECT_TIMEOUT_S):
-            found = await trio.socket.getaddrinfo(checked.host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(checked.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise _unreachable(url, "its host name is not known") from None
-    except trio.TooSlowError:
-        raise _unreachable(url, "the name server did not answer") from None
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses:
         raise _unreachable(url, "its host name has no address")
     if not private_allowed and not all(map(is_public, addresses)):
         raise _refused(url, "leads to an address that is not on the public internet")
-    return addresses[0]
+    # IPv4 first: many sellers have no IPv6, and there is one attempt only.
+    return min(addresses, key=lambda address: ":" in address)
 
 
 def is_public(address: str) -> bool:
@@ -168,26 +201,10 @@ def is_public(address: str) -> bool:
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
-async def _save(
-    response: httpx.Response, url: str, partial: Path, size_max_bytes: int, progress: Progress | None
-) -> tuple[int, bytes]:
-    announced = response.headers.get("content-length", "")
-    size_bytes = int(announced) if announced.isdecimal() else None
-    if size_bytes is not None and size_bytes > size_max_bytes:
-        raise _too_large(url, size_max_bytes)
-    digest, done_bytes = sha256(), 0
-    async with await trio.open_file(partial, "wb") as file:
-        async for piece in response.aiter_raw():
-            done_bytes += len(piece)
-            if done_bytes > size_max_bytes:
-                raise _too_large(url, size_max_bytes)
-            digest.update(piece)
-            await file.write(piece)
-            if progress is not None:
-                progress(done_bytes, size_bytes)
-        await file.flush()
-        await trio.to_thread.run_sync(os.fsync, file.fileno())
-    return done_bytes, digest.digest()
+def _bad_answer(what: str, hint: str) -> UserError:
+    return UserError(
+        "data_url_answer", what, "The node could not get the job's data, so the script was not started.", hint
+    )
 
 
 def _shown(url: str) -> str:

@@ -143,6 +143,7 @@ def package_version() -> str:
 def main() -> None:
     """Take the lock and run; errors go to standard error, which is the agent's log."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, which may hold an RPC key
     home = find_home()
     try:
         make_private(home.engine.folder)

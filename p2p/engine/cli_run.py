@@ -12,13 +12,15 @@ import click
 import trio
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from p2p.core.errors import Bug, ExitCode, UserError
+from p2p.core.errors import Bug, EnvironmentFailure, ExitCode, UserError
 from p2p.engine import render
 from p2p.engine.cli_view import JobView, print_pairs
 from p2p.engine.client import EngineClient
 from p2p.local import cli
 
 Json = dict[str, Any]
+
+_AGENT_RESTARTS_MAX = 5
 
 
 def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,7 +109,15 @@ def attend(client: EngineClient, job_id: str, *, logs: bool = True, until: str =
     """
     view = JobView()
     with view.shown():
-        cli.run_async(_attend, client, job_id, view, logs, until)
+        for _ in range(_AGENT_RESTARTS_MAX):
+            try:
+                cli.run_async(_attend, client, job_id, view, logs, until)
+                break
+            except EnvironmentFailure as error:
+                if error.code not in ("agent_gone", "agent_not_running"):
+                    raise
+                view.note("the agent has ended; starting it again")
+                view.log_from_start()
     if view.last is None:
         raise Bug("the agent ended a watch without a word")
     return view.last
@@ -158,6 +168,7 @@ def _ask() -> bool:
 
 
 async def _attend(client: EngineClient, job_id: str, view: JobView, logs: bool, until: str) -> None:
+    await client.ensure_running()
     async with trio.open_nursery() as nursery:
         if logs:
             nursery.start_soon(_show_log, client, job_id, view)

@@ -34,6 +34,8 @@ class JobView:
         self._live: Live | None = None
         self._seen_events = 0
         self._epoch = 0
+        self._lines = 0
+        self._skip = 0
         self._problem: str | None = None
         self.last: Json | None = None
 
@@ -61,12 +63,20 @@ class JobView:
         if self._live is not None:
             self._live.update(_status(job))
 
+    def log_from_start(self) -> None:
+        """The log comes from its beginning again: what was shown is not shown twice."""
+        self._skip = self._lines
+
     def log(self, item: Json) -> None:
         """Lines of the log have come."""
-        if self._epoch and item["epoch"] != self._epoch:
-            self.note("another node begins anew")
-        self._epoch = item["epoch"]
-        for line in item["lines"]:
+        if item["epoch"] != self._epoch:
+            if self._epoch:
+                self.note("another node begins anew")
+            self._epoch, self._lines, self._skip = item["epoch"], 0, 0
+        fresh = item["lines"][self._skip :]
+        self._skip -= len(item["lines"]) - len(fresh)
+        self._lines += len(fresh)
+        for line in fresh:
             cli.out.print(Text(clean_line(line, LOG_LINE_MAX_BYTES)))
 
     def note(self, text: str) -> None:

@@ -17,7 +17,7 @@ from p2p.core.limits import (
 )
 from p2p.core.messages.jobs import JobView
 from p2p.core.messages.transfer import LogItem, LogRequest
-from p2p.core.metrics import parse_line
+from p2p.core.metrics import Progress, parse_line
 from p2p.core.states import JobState
 from p2p.engine.context import Engine, view_of
 from p2p.engine.joblog import JobLog, LineSplitter
@@ -46,7 +46,8 @@ async def follow_log(engine: Engine, job_id: str) -> None:
             continue
         if job.epoch != view.epoch:
             await engine.tables.note(job_id, epoch=view.epoch, log_complete=False)
-            live.progress, live.metrics = type(live.progress)(), {}
+            live.progress, live.metrics = Progress(), {}
+            live.news.ring()
         try:
             moved = await _follow_attempt(engine, live, view)
         except* CyxWizError as group:

@@ -23,14 +23,13 @@ async def log_items(engine: Engine, job_id: str, *, follow: bool) -> AsyncGenera
     live = engine.live[job_id]
     epoch = 0
     while True:
+        since = live.news.count
         job = await engine.job(job_id)
+        if job.epoch == 0 and follow and not job.stage.is_final:
+            await live.news.wait(since, ENGINE_RETRY_MAX_S)
+            continue
         if job.epoch == epoch:
             return
-        if job.epoch == 0:
-            if not follow or job.stage.is_final:
-                return
-            await live.news.wait(live.news.count, ENGINE_RETRY_MAX_S)
-            continue
         epoch = job.epoch
         async for item in _attempt(engine, engine.log(job_id, epoch), job_id, follow=follow):
             yield item

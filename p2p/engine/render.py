@@ -30,7 +30,7 @@ _STATE_WORDS = {
     "receipted": "receipt signed",
     "closing": "waiting for the refund",
 }
-_QUIET = ("following", "quoted", "packaged", "receipted")
+_QUIET = ("following", "quoted", "packaged", "receipted", "settled", "refunded", "closing")
 """Steps of ours that say nothing beside the coordinator's events."""
 
 
@@ -189,7 +189,8 @@ def ending_lines(job: Json) -> Iterator[tuple[str, str]]:
         )
     elif job["failure"]:
         detail = clean_line(job["detail"], _DETAIL_MAX_CHARS)
-        yield "failed", job["failure_words"] + (f" {detail}" if detail else "")
+        words = job["failure_words"]
+        yield "failed", detail if detail.startswith(words) else f"{words} {detail}".strip()
     else:
         words = {"dropped": "nothing was sent and nothing was paid"}
         yield "ended", words.get(job["state"], "cancelled" if job["cancel_wanted"] else job["state"])

@@ -34,6 +34,10 @@ class HostPip:
     environment: dict[str, str] = field(default_factory=dict)
     reach: list[tuple[str, int]] = field(default_factory=list)
 
+    def folders(self) -> list[Path]:
+        """The mounted folders of this machine."""
+        return [Path(mount["Source"]) for mount in self.mounts]
+
     def config_text(self) -> str:
         lines = [f"{name} = {value}" for name, value in self.settings.items()]
         return "[global]\n" + "\n".join(lines) + "\n"

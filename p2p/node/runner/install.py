@@ -11,12 +11,15 @@ the job's. A wheel runs no code when it is installed; a source distribution woul
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import docker
 import docker.errors
@@ -105,7 +108,7 @@ class Installer:
              "-r", "/pip/requirements.txt"],
             log, **online,  # type: ignore[arg-type]
         )  # fmt: skip
-        lock = await trio.to_thread.run_sync(lambda: lock_text(_read_report(self._work)))
+        lock = await trio.to_thread.run_sync(lambda: lock_text(_read_report(self._work), host.folders()))
         if not lock:
             log("The image already has everything that is required")
             return ""
@@ -238,14 +241,17 @@ class Installer:
         )
 
 
-def lock_text(report: bytes) -> str:
+def lock_text(report: bytes, local: list[Path]) -> str:
     """pip's installation report as ``name==version --hash=…`` lines, sorted.
 
+    ``local``: folders of this machine in which pip may have found packages, of which it names no hash.
+
     :raises UserError: ``requirements_unresolvable``, something in it is not a wheel with a hash.
+    :raises EnvironmentFailure: ``install_failed``, it is not a report.
     """
     try:
         items = json.loads(report)["install"]
-        lines = [_locked(item) for item in items]
+        lines = [_locked(item, local) for item in items]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise EnvironmentFailure("install_failed", "pip's report could not be read.") from None
     if len(lines) > PACKAGES_MAX:
@@ -255,15 +261,28 @@ def lock_text(report: bytes) -> str:
     return "".join(sorted(lines))
 
 
-def _locked(item: dict[str, dict[str, dict[str, dict[str, str]]]]) -> str:
+def _locked(item: dict[str, dict[str, Any]], local: list[Path]) -> str:
     name, version = str(item["metadata"]["name"]), str(item["metadata"]["version"])
-    digest = str(item["download_info"]["archive_info"].get("hashes", {}).get("sha256", ""))
+    origin = item["download_info"]
+    digest = str((origin.get("archive_info") or {}).get("hashes", {}).get("sha256", ""))
+    digest = digest or _hash_of(str(origin.get("url", "")), local)
     if not (_NAME.match(name) and _VERSION.match(version) and _SHA256.match(digest)):
-        raise UserError(
-            "requirements_unresolvable",
-            f"{clean_name(name, 80)!r} {clean_name(version, 40)!r} has no wheel with a hash.",
-        )
+        shown = f"{clean_name(name, 80)} {clean_name(version, 40)}"
+        raise UserError("requirements_unresolvable", f"{shown} has no wheel with a hash.")
     return f"{name}=={version} --hash=sha256:{digest}\n"
+
+
+def _hash_of(url: str, local: list[Path]) -> str:
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path)).resolve()
+    if (
+        parts.scheme != "file"
+        or not any(path.is_relative_to(folder) for folder in local)
+        or not path.is_file()
+    ):
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def failure_of(step: str, output: list[str]) -> UserError | EnvironmentFailure:

@@ -27,6 +27,7 @@ from p2p.core.limits import (
 
 STDOUT, STDERR = 1, 2
 FRAME_HEAD_BYTES = 8
+PIECE_BYTES = 16 << 10  # Docker splits longer lines into pieces of exactly this
 ENTRY_MAX_BYTES = 1 << 20  # Docker splits at 16 KiB; anything longer than this is not a log
 ENTRY_COST_BYTES = 256
 RESUME_MARGIN_NS = 10 * 10**9
@@ -150,6 +151,9 @@ def read_frames(pieces: Iterable[bytes]) -> Iterator[LogEntry]:
             if end > len(buffer):
                 break
             stamp, _, data = bytes(buffer[start + FRAME_HEAD_BYTES : end]).partition(b" ")
+            if len(data) < PIECE_BYTES and not data.endswith(b"\n"):
+                # The last piece of a line that was split; the `local` log driver drops its line end.
+                data += b"\n"
             yield LogEntry(stream, seconds.parse(stamp), data)
             start = end
         del buffer[:start]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import docker
-import requests
 import trio
 
 from p2p.core.clock import Clock
@@ -35,6 +35,10 @@ from p2p.node.runner.daemon import Daemon
 from p2p.node.runner.spec import LABEL_DEADLINE, ContainerState, ExitReport, JobFolders, RunSpec, Usage
 
 SIGKILL_EXIT = 128 + signal.SIGKILL
+POLL_S = 0.25
+WATCHED_POLL_S = 2.0
+EXIT_POLL_S = 0.02
+DAEMON_RESTART_POLLS_MAX = 120
 NO_USAGE = Usage(0.0, 0, 0, 0)
 
 
@@ -97,6 +101,20 @@ def _unix(stamp: str) -> float | None:
     return datetime.fromisoformat(whole + "+00:00").timestamp() + float(f"0.{fraction or 0}")
 
 
+@contextmanager
+def _watched(pid: int) -> Iterator[int | None]:
+    """A descriptor that becomes readable when ``pid`` ends; None where that cannot be had."""
+    try:
+        handle = os.pidfd_open(pid) if pid > 0 else None
+    except (OSError, AttributeError):
+        handle = None
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 class Supervisor:
     """Enforces the limits of one container until it has ended."""
 
@@ -124,7 +142,7 @@ class Supervisor:
         if not state.over:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, state)
-                await self._until_it_ends()
+                await self._until_it_ends(state)
                 nursery.cancel_scope.cancel()
             state = await self.state()
         return await trio.to_thread.run_sync(self._report, state)
@@ -141,22 +159,24 @@ class Supervisor:
             timeout_s=grace_s + 2 * DOCKER_IDLE_READ_S,
         )
 
-    async def _until_it_ends(self) -> None:
-        """Docker's wait answers the moment the container ends; it is renewed while nothing happens."""
-        while True:
-            try:
-                ended = await self._daemon.call(
-                    "wait for the job's container", self._wait_once, timeout_s=2 * DOCKER_IDLE_READ_S
-                )
-            except EnvironmentFailure:
-                # The daemon may be restarting under a job that lives on: only a state says that it ended.
-                await trio.sleep(WATCH_PERIOD_S)
-                ended = True
-            if ended and (await self._patient_state()).over:
-                return
+    async def _until_it_ends(self, state: ContainerState) -> None:
+        """Return the moment the container has ended.
+
+        Its first process is watched through the kernel, where we can see it; Docker is asked now and then
+        all the same, since it may run in another machine, and alone decides.
+        """
+        with _watched(state.pid) as handle:
+            while not (await self._patient_state()).over:
+                if handle is None:
+                    await trio.sleep(POLL_S)
+                    continue
+                with trio.move_on_after(WATCHED_POLL_S):
+                    await trio.lowlevel.wait_readable(handle)
+                    await trio.sleep(EXIT_POLL_S)  # Docker needs a moment to notice, too
 
     async def _patient_state(self) -> ContainerState:
-        for _ in range(120):
+        """The state; a daemon that restarts, under a job that may live on, is waited for."""
+        for _ in range(DAEMON_RESTART_POLLS_MAX):
             try:
                 return await self.state()
             except EnvironmentFailure as failure:
@@ -164,16 +184,6 @@ class Supervisor:
                     raise
                 await trio.sleep(WATCH_PERIOD_S)
         return await self.state()
-
-    def _wait_once(self, client: docker.APIClient) -> bool:
-        url = f"{client.base_url}/v{client.api_version}/containers/{self._container}/wait"
-        try:
-            with client.post(
-                url, params={"condition": "not-running"}, timeout=DOCKER_IDLE_READ_S
-            ) as response:
-                return response.status_code == 200
-        except requests.exceptions.ReadTimeout:
-            return False
 
     async def _watch(self, state: ContainerState) -> None:
         while True:

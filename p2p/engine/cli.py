@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -129,10 +130,14 @@ def fetch(job: str, out: Path | None, as_json: bool) -> int:
 
 @cyxwiz.command()
 @click.argument("job")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def cancel(job: str, as_json: bool) -> int:
+def cancel(job: str, yes: bool, as_json: bool) -> int:
     """End JOB: for nothing while it waits, for the time that it ran after that."""
-    found = _ask("cancel", job=job)
+    found = _ask("show", job=job)
+    if not yes and sys.stdin.isatty() and not click.confirm(render.cancel_question(found), err=True):
+        return ExitCode.FAILED
+    found = _ask("cancel", job=found["job_id"])
     if not found.get("final", True):
         try:
             found = attend(_client(), found["job_id"], logs=False, until="final")

@@ -189,8 +189,8 @@ def ending_lines(job: Json) -> Iterator[tuple[str, str]]:
         )
     elif job["failure"]:
         detail = clean_line(job["detail"], _DETAIL_MAX_CHARS)
-        words = job["failure_words"]
-        yield "failed", detail if detail.startswith(words) else f"{words} {detail}".strip()
+        reason = str(job["failure_words"])
+        yield "failed", detail if detail.startswith(reason) else f"{reason} {detail}".strip()
     else:
         words = {"dropped": "nothing was sent and nothing was paid"}
         yield "ended", words.get(job["state"], "cancelled" if job["cancel_wanted"] else job["state"])
@@ -208,6 +208,15 @@ def ending_lines(job: Json) -> Iterator[tuple[str, str]]:
             f"{amount(job, cost['refund_units'])} back to you"
         ),
     )
+
+
+def cancel_question(job: Json) -> str:
+    """What cancelling now would cost."""
+    used, deposit = job["used_units"], job["deposit_units"]
+    if used == 0:
+        return f"Cancel {short(job['job_id'])}? The whole deposit of {amount(job, deposit)} comes back."
+    back = amount(job, max(0, deposit - used))
+    return f"Cancel {short(job['job_id'])}? About {amount(job, used)} for the time that it ran; {back} come back."
 
 
 def show_lines(job: Json) -> Iterator[tuple[str, str]]:

@@ -124,7 +124,9 @@ class ResultFolder:
     def _check_space(self, needed_bytes: int) -> None:
         free = shutil.disk_usage(self.partial).free
         if needed_bytes > free:
-            raise disk_failure(self.partial, OSError(errno.ENOSPC, f"{needed_bytes} bytes, {free} are free"))
+            raise disk_failure(
+                self.partial, OSError(errno.ENOSPC, f"{needed_bytes} bytes are needed, {free} are free")
+            )
 
 
 class _Descriptor:

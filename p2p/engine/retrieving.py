@@ -11,7 +11,7 @@ import trio
 from p2p.core.errors import Refused
 from p2p.engine.context import Engine
 from p2p.engine.joblog import disk_failure
-from p2p.engine.results import check_out_folder, partial_folder
+from p2p.engine.results import check_out_folder, partial_folder, remove_partial
 from p2p.store.engine import JobRow
 from p2p.store.stages import Stage
 
@@ -38,6 +38,7 @@ async def fetch_to(engine: Engine, job: JobRow, out: Path | None) -> JobRow:
         await trio.to_thread.run_sync(check_out_folder, out, job.job_id)
         if job.stage in _HAS_RESULTS:
             await trio.to_thread.run_sync(_copy, Path(job.out_folder), out, job.job_id)
+        await trio.to_thread.run_sync(remove_partial, Path(job.out_folder), job.job_id)
         job = await engine.tables.note(job.job_id, out_folder=str(out))
     elif job.stage in _HAS_RESULTS and not Path(job.out_folder).is_dir():
         raise _gone(Path(job.out_folder))

@@ -70,6 +70,7 @@ class Coordinator:
     stop: list[StopOrder] = field(default_factory=list)
     logins: int = 0
     must_log_in: bool = True
+    challenge: str = ""
     changed: trio.Event = field(default_factory=trio.Event)
 
     @property
@@ -116,7 +117,7 @@ class Coordinator:
             "cyxwiz wants you to sign in with your Solana account:\n"
             f"{wallet}\n\nLog in to CyxWiz as node from peer {call.peer_id}. This moves no money.\n\nNonce: 1"
         )
-        return encode(Challenge(text, "1", 2**33))
+        return encode(Challenge(self.challenge or text, "1", 2**33))
 
     async def _login(self, call: Call) -> bytes:
         request = decode(LoginRequest, call.payload)

@@ -20,11 +20,13 @@ from p2p.core.limits import EVENTS_PER_REPLY_MAX, JOBS_LISTED_MAX, NODE_SILENT_S
 from p2p.core.messages.jobs import JobView
 from p2p.core.money import format_usd
 from p2p.core.states import JobState
+from p2p.core.text import clean_line
 from p2p.local import cli as frame
 from p2p.local.home import find_home
 from p2p.local.platform import is_locked
 
 _GIB = 2**30
+_FACT_MAX_CHARS = 400
 
 
 @click.command()
@@ -54,7 +56,7 @@ def status(dsn: str | None, as_json: bool) -> None:
         ("jobs", _counts(found["jobs"])),
         ("chain actions", _counts(found["outbox"])),
     ]
-    frame.print_table(("", ""), rows, "")
+    _print_facts(rows)
 
 
 def _status(tx: Tx) -> dict[str, Any]:
@@ -199,7 +201,7 @@ def _print_job(
         ("used", f"{found.used_seconds} s, {amount(found.used_units, found.asset)}"),
         ("deposit", amount(found.deposit_units, found.asset)),
     ]
-    frame.print_table(("", ""), rows, "")
+    _print_facts(rows)
     _section("Timeline", ("when", "state", "why"), [_event_row(event) for event in events])
     actions = [(entry.action, entry.status, entry.signature) for entry in view.chain]
     _section("Chain", ("action", "status", "signature"), actions)
@@ -208,6 +210,12 @@ def _print_job(
     if view.state is JobState.QUEUED:
         waits: list[tuple[object, ...]] = [(count.nodes, count.words) for count in view.misfits]
         _section(f"Why it waits ({view.nodes_online} nodes online)", (">nodes", "that"), waits)
+
+
+def _print_facts(rows: list[tuple[str, str]]) -> None:
+    """Name and value per line; nothing is cut to a terminal's width."""
+    for name, value in rows:
+        frame.out.print(f"{name:<16}{clean_line(value, _FACT_MAX_CHARS)}", markup=False)
 
 
 def _event_row(event: dict[str, Any]) -> tuple[str, ...]:

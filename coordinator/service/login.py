@@ -54,11 +54,11 @@ class Logins:
     def handler(
         self, kind: type[RequestT], role: Role, work: Callable[[LoginRow, RequestT], Awaitable[object]]
     ) -> Handler:
-        """A handler that decodes, checks the login, works, and encodes."""
+        """A handler that checks the login, decodes, works, and encodes: a stranger's bytes are not even parsed."""
 
         async def handle(call: Call) -> bytes:
-            request = decode(kind, call.payload)
             login = await self.require(call.peer_id, role)
+            request = decode(kind, call.payload)
             return encode(await work(login, request))
 
         return handle

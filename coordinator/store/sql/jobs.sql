@@ -178,10 +178,3 @@ ORDER BY j.queue_seq DESC LIMIT %(limit)s;
 
 -- name: counts
 SELECT state, count(*) AS jobs FROM jobs GROUP BY state ORDER BY state;
-
--- name: unpaid
--- Over, but the money has not moved and nothing is under way that would move it.
-SELECT j.* FROM jobs j WHERE j.state IN ('completed', 'failed', 'cancelled') AND NOT EXISTS (
-    SELECT FROM outbox o WHERE o.job_id = j.job_id AND o.kind IN ('settle', 'refund')
-        AND o.state IN ('prepared', 'sent'))
-ORDER BY j.queue_seq LIMIT %(limit)s;

@@ -6,8 +6,7 @@ VALUES (%(job_id)s, %(kind)s, %(state)s, %(epoch)s, %(node_wallet)s, %(used_unit
 RETURNING *;
 
 -- name: due
--- The first unfinished action of each job that is due. Workers of several coordinators skip each other's rows
--- by the advisory lock that they hold while they work on one.
+-- The first unfinished action of each job, if it is due. A worker takes it (see `take`) before it does anything.
 SELECT o.* FROM outbox o
 WHERE o.state IN ('prepared', 'sent') AND o.next_try_at_s <= %(now_s)s
     AND NOT EXISTS (SELECT FROM outbox e WHERE e.job_id = o.job_id AND e.action_id < o.action_id
@@ -16,9 +15,6 @@ ORDER BY o.next_try_at_s, o.action_id LIMIT %(limit)s;
 
 -- name: next_due
 SELECT min(next_try_at_s) AS at_s FROM outbox WHERE state IN ('prepared', 'sent');
-
--- name: by_id
-SELECT * FROM outbox WHERE action_id = %(action_id)s;
 
 -- name: lock
 SELECT * FROM outbox WHERE action_id = %(action_id)s FOR UPDATE;
@@ -31,10 +27,6 @@ RETURNING *;
 
 -- name: of_job
 SELECT * FROM outbox WHERE job_id = %(job_id)s ORDER BY action_id;
-
--- name: live
-SELECT * FROM outbox WHERE job_id = %(job_id)s AND kind = %(kind)s AND state IN ('waiting', 'prepared', 'sent')
-FOR UPDATE;
 
 -- name: supersede
 -- Only what was never signed can be called back.

@@ -1,4 +1,4 @@
-"""A real PostgreSQL and a real chain for the session; per test a database of its own, and a coordinator on both."""
+"""A real PostgreSQL and a real chain for the session; per test a database and a coordinator of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from coordinator.service.app import Coordinator
 from coordinator.service.context import Context, Effect, no_effect
-from coordinator.store.database import Database, Tx
+from coordinator.store.database import Database
 from coordinator.store.embedded import EmbeddedPostgres
 from coordinator.store.migrate import migrate
 from coordinator.store.records import ActionRow, JobRow
@@ -153,7 +153,8 @@ class Localnet:
 @pytest.fixture(scope="session")
 def localnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Localnet]:
     folder = tmp_path_factory.mktemp("localnet")
-    server = LocalnetServer(LocalChain(folder, SYSTEM_CLOCK), 0)
+    chain = LocalChain(folder, SYSTEM_CLOCK)
+    server = LocalnetServer(chain, 0)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -162,6 +163,7 @@ def localnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Localnet]:
         server.shutdown()
         server.server_close()
         thread.join(10)
+        chain.close()
 
 
 # -- time and network under control
@@ -181,7 +183,7 @@ class Clock:
 
 
 class Wire:
-    """Calls between coordinator and peers, without sockets. A peer that is not in ``peers`` cannot be reached."""
+    """Calls between coordinator and peers, without sockets. Who is not in ``peers`` cannot be reached."""
 
     def __init__(self) -> None:
         self.served: dict[str, Handler] = {}
@@ -263,9 +265,7 @@ class Node(Person):
     async def join(self, *held: HeldJob, **changes: Any) -> RegisterReply:
         await self.login()
         self.connect()
-        return await self.call(
-            "node.register", RegisterRequest(self.advert(**changes), held), RegisterReply
-        )
+        return await self.call("node.register", RegisterRequest(self.advert(**changes), held), RegisterReply)
 
     def connect(self) -> None:
         peer_id = self.identity.peer_id
@@ -463,7 +463,7 @@ WorldMaker = Callable[..., Any]
 
 @pytest.fixture
 def make_world(db: Database, localnet: Localnet) -> WorldMaker:
-    """``async with make_world(effect=…, run=False)``: a coordinator, serving, its loops running unless told not to."""
+    """``async with make_world(effect=…, run=False)``: a coordinator that serves; ``run``: its loops too."""
     identity = PeerIdentity.ephemeral()
 
     @asynccontextmanager
@@ -474,9 +474,7 @@ def make_world(db: Database, localnet: Localnet) -> WorldMaker:
         async with EscrowClient(localnet.config, clock) as chain, trio.open_nursery() as nursery:
             on_chain = await chain.config()
             wire = Wire()
-            context = Context(
-                db, clock, identity, localnet.coordinator, chain, on_chain, wire, effect
-            )
+            context = Context(db, clock, identity, localnet.coordinator, chain, on_chain, wire, effect)
             coordinator = Coordinator(context)
             world = World(db, chain, localnet, on_chain, clock, wire, coordinator, identity)
             if run:
@@ -522,5 +520,3 @@ def refused() -> Callable[[str], Any]:
             return True
 
     return Expect
-
-

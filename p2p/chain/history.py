@@ -74,13 +74,16 @@ class _Call:
 
 
 async def read_history(chain: ChainSending, wallet: Wallet, limit: int) -> list[HistoryEntry]:
-    """:raises EnvironmentFailure: the chain cannot be reached, or answers nonsense."""
+    """Newest slot first; the order within one slot is not defined.
+
+    :raises EnvironmentFailure: the chain cannot be reached, or answers nonsense.
+    """
     places = [str(to_pubkey(wallet)), *(str(chain.addresses.balance(wallet, asset)) for asset in Asset)]
     found: dict[str, tuple[int, int]] = {}
-    for rank, place in enumerate(places):
+    for place in places:
         options = {"limit": limit, "commitment": chain.chain.commitment}
         for order, row in enumerate(_rows(await chain.ask("getSignaturesForAddress", place, options))):
-            found.setdefault(row[0], (row[1], -order - rank * limit))
+            found.setdefault(row[0], (row[1], -order))
     newest = sorted(found, key=lambda signature: found[signature], reverse=True)[:limit]
     calls = [call for signature in newest for call in await _calls(chain, signature)]
     jobs = await _jobs(chain, calls)

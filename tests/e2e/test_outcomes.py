@@ -47,11 +47,11 @@ def test_success_pays_ninety_ten_and_the_rest_back(network, job: Make, asset: As
         f"Epoch {n}/3 - loss: {1 / n:.4f}" for n in (1, 2, 3)
     ]
     assert len((out / "metrics.csv").read_text().splitlines()) == 4
-    statement = json.loads((out / "statement.json").read_text())
+    statement = json.loads((out / "statement.json").read_text())["statement"]
     assert statement["exit_code"] == 0
     assert bytes.fromhex(statement["log_sha256"]) == sha256((out / "log.txt").read_bytes()).digest()
     assert statement["image_digest"].startswith("sha256:")
-    assert shown["verified"] is True
+    assert network.show(job_id)["result"]["verified"] is True
     assert json.loads((out / "cost.json").read_text())["node_units"] == used - fee
     _agree(network)
 
@@ -86,7 +86,7 @@ def test_a_failed_job_is_refunded_in_full_and_says_why(network, job: Make, failu
     shown = network.wait(job_id, "refunded")
     assert network.balances() == before
     assert shown["failure"] == failure
-    assert words in shown["reason"]
+    assert words in shown["failure_words"]
     assert shown["attempt"] == 1
     network.wait_log(job_id, script.split("'")[1])
     assert not (folder / "out" / "outputs").exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,10 +154,7 @@ class Jobs:
         if place is None:
             return _refusal("No slot that the job could use is free.")
         check_run(job, place.memory_bytes, place.cpus, image)
-        try:
-            record = await tables.accept(job.job_id, job.epoch, encode(job), place)
-        except sqlite3.IntegrityError:
-            return _refusal("The slot is taken.")
+        record = await tables.accept(job.job_id, job.epoch, encode(job), place)
         self._start(record)
         return AssignReply(True)
 

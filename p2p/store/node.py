@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from p2p.core.clock import SYSTEM_CLOCK, Clock
-from p2p.core.errors import Bug
+from p2p.core.errors import Bug, Refused
 from p2p.core.states import FailureCode, JobState
 from p2p.store.journal import Journal
 
@@ -156,13 +156,17 @@ class NodeTables:
     async def accept(self, job_id: str, epoch: int, assignment: bytes, place: Place) -> JobRecord:
         """Take a job on a slot; taking the same attempt again changes nothing and returns it as it is.
 
-        :raises sqlite3.IntegrityError: the slot is taken.
+        :raises Refused: ``slot_taken``.
         """
         now_s = self._clock.now_s()
 
         def write(connection: sqlite3.Connection) -> JobRecord:
             row = {"job_id": job_id, "epoch": epoch, "assignment": assignment, "now_s": now_s}
-            if connection.execute(_INSERT, row | asdict(place)).rowcount:
+            try:
+                inserted = connection.execute(_INSERT, row | asdict(place)).rowcount
+            except sqlite3.IntegrityError:
+                raise Refused("slot_taken", "Another job runs in that slot.") from None
+            if inserted:
                 _add_event(connection, job_id, epoch, now_s, None, Phase.ASSIGNED, "")
             return _fetch(connection, job_id, epoch)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from p2p.core.errors import Bug
+from p2p.core.errors import Bug, Refused
 from p2p.core.states import FailureCode, JobState
 from p2p.store.journal import Journal
 from p2p.store.migrations import migrations
@@ -61,7 +60,7 @@ async def test_a_job_is_taken_once(tables: NodeTables, clock: Clock) -> None:
 
 async def test_a_slot_takes_one_job_until_it_is_over(tables: NodeTables) -> None:
     await tables.accept(JOB, 1, b"", CPU)
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(Refused):
         await tables.accept(OTHER, 1, b"", CPU)
     await tables.accept(OTHER, 1, b"", Place("GPU-1", "i", 1, 1))  # another slot
     await walk(tables, JOB, Phase.FAILED)

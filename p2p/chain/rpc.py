@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import ssl
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +21,12 @@ _BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _SEND_FAILED_IN_SIMULATION = -32002
 _NODE_BEHIND = -32005
 _METHOD_NOT_FOUND = -32601
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the certificates takes longer than many calls; once is enough."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class RpcError(Exception):
@@ -37,7 +45,7 @@ class Rpc:
     def __init__(self, urls: tuple[str, ...]) -> None:
         self.urls = urls
         self._ids = itertools.count(1)
-        self._http = httpx.AsyncClient(timeout=RPC_TIMEOUT_S, trust_env=False)
+        self._http = httpx.AsyncClient(timeout=RPC_TIMEOUT_S, trust_env=False, verify=_tls())
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

@@ -67,3 +67,9 @@ def net(deployed: Path, tmp_path: Path) -> Iterator[Net]:
         config = trio.run(bootstrap, running.url, folder)
         config.save(folder / "chain.toml")
         yield running
+
+
+@pytest.fixture
+def empty_net(tmp_path: Path) -> Iterator[Net]:
+    """A localnet on which nothing is deployed."""
+    yield from serve(tmp_path / "empty")

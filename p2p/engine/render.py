@@ -216,7 +216,8 @@ def cancel_question(job: Json) -> str:
     if used == 0:
         return f"Cancel {short(job['job_id'])}? The whole deposit of {amount(job, deposit)} comes back."
     back = amount(job, max(0, deposit - used))
-    return f"Cancel {short(job['job_id'])}? About {amount(job, used)} for the time that it ran; {back} come back."
+    paid = amount(job, used)
+    return f"Cancel {short(job['job_id'])}? About {paid} for the time that it ran; {back} come back."
 
 
 def show_lines(job: Json) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,8 @@ GOSSIP_FORWARDED_PER_PEER_PER_S = 200.0  # of all signers, by one neighbour
 GOSSIP_REPLAY_WINDOW_S = 120.0
 GOSSIP_QUEUE_MAX_MESSAGES = 256  # per subscriber; the oldest is dropped
 GOSSIP_PEERS_TRACKED_MAX = 10_000
+GOSSIP_RESTART_S = 1.0  # after it broke
+CONNECTION_UNUSED_S = 30.0  # a connection without any stream for so long is closed
 MUX_STREAMS_PER_CONNECTION_MAX = 32  # opened by one side
 MUX_WINDOW_MAX_BYTES = 4 * MIB
 MUX_CONTROL_BUFFER_MAX_BYTES = 64 * KIB
@@ -178,6 +180,7 @@ ACCOUNT_INDEX_MAX = 2**31 - 1  # of a hardened derivation step (BIP-32)
 # -- wallet page
 PAGE_TIMEOUT_S = 600.0  # from opening the page to the last signature
 PAGE_IO_TIMEOUT_S = 30.0
+PAGE_STEP_TIMEOUT_S = 120.0  # for the coordinator or the chain, while the page waits
 PAGE_BODY_MAX_BYTES = 64 * KIB
 PAGE_HEADERS_MAX_BYTES = 16 * KIB
 PAGE_CONNECTIONS_MAX = 32

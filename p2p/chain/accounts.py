@@ -137,13 +137,17 @@ def _wallet_or_none(raw: bytes) -> Wallet | None:
 def _unpack(layout: struct.Struct, tag: int, data: bytes, what: str) -> tuple[Any, ...]:
     """The fields after tag and version; the caller knows which are bytes."""
     if len(data) != layout.size or data[0] != tag or data[1] != VERSION:
-        raise EnvironmentFailure(
-            "chain_unexpected",
-            f"The chain's account for {what} is not one that this version knows.",
-            hint="Check program_id and cluster in [chain], or update.",
-            retryable=False,
-        )
+        raise _unknown(what)
     return layout.unpack(data)[2:]
+
+
+def _unknown(what: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        "chain_unexpected",
+        f"The chain's account for {what} is not one that this version knows.",
+        hint="Check program_id and cluster in [chain], or update.",
+        retryable=False,
+    )
 
 
 def decode_config(data: bytes) -> OnChainConfig:
@@ -186,6 +190,8 @@ def decode_session(data: bytes) -> OnChainSession:
 
 def decode_job(data: bytes) -> OnChainJob:
     fields = _unpack(_JOB, JOB_TAG, data, "a job")
+    if data[3] not in list(JobStatus):
+        raise _unknown("a job")
     _, status, fee_bps, owner, job_id, mint, node, terms, result, payer, *rest = fields
     coordinator, arbiter, fee_owner, deposit, used, review_s, run_s, opened, deadline, review, ended = rest
     return OnChainJob(

@@ -17,6 +17,7 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
+from libp2p.pubsub.pubsub_notifee import PubsubNotifee
 from libp2p.pubsub.score import ScoreParams, TopicScoreParams
 from libp2p.tools.anyio_service import background_trio_service
 
@@ -29,10 +30,11 @@ from p2p.core.limits import (
     GOSSIP_MESSAGE_MAX_BYTES,
     GOSSIP_QUEUE_MAX_MESSAGES,
     GOSSIP_REPLAY_WINDOW_S,
+    GOSSIP_RESTART_S,
     HANDSHAKE_TIMEOUT_S,
 )
 from p2p.net.gossip_rules import GossipRules, Verdict
-from p2p.net.host import Host
+from p2p.net.host import Host, close_connections
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +120,12 @@ class Gossip:
         self.rules = GossipRules(topics, clock)
         self.refused: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
         self._listeners: dict[str, list[_Listener]] = {topic: [] for topic in topics}
-        self._router = GossipSub(
+        self._host = host
+        self._clock = clock
+        self._router, self._pubsub = self._build()
+
+    def _build(self) -> tuple[GossipSub, _Pubsub]:
+        router = GossipSub(
             protocols=[_GOSSIP_PROTOCOL],
             degree=_DEGREE,
             degree_low=_DEGREE_LOW,
@@ -136,21 +143,53 @@ class Gossip:
             max_messages_per_topic_per_second=GOSSIP_FORWARDED_PER_PEER_PER_S,
             eclipse_protection_enabled=True,
         )
-        self._pubsub = _Pubsub(host, self._router, topics, self, clock)
-        for topic in topics:
-            self._pubsub.set_topic_validator(topic, self._judge_content, is_async_validator=False)
+        pubsub = _Pubsub(self._host, router, self._topics, self, self._clock)
+        for topic in self._topics:
+            pubsub.set_topic_validator(topic, self._judge_content, is_async_validator=False)
+        return router, pubsub
 
     @classmethod
     @asynccontextmanager
     async def running(cls, host: Host, topics: frozenset[str], clock: Clock) -> AsyncIterator[Gossip]:
         """Take part in ``topics`` for the length of the block."""
         gossip = cls(host, topics, clock)
-        async with background_trio_service(gossip._router), background_trio_service(gossip._pubsub):
-            with trio.fail_after(HANDSHAKE_TIMEOUT_S):
-                await gossip._pubsub.wait_until_ready()
-                for topic in sorted(topics):
-                    await gossip._pubsub.subscribe(topic)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(gossip._supervise)
             yield gossip
+            nursery.cancel_scope.cancel()
+
+    async def _supervise(self, task_status: trio.TaskStatus[None]) -> None:
+        """Run the library's services; when one of them breaks, that is no reason for the peer to go down."""
+        first = True
+        while True:
+            try:
+                async with background_trio_service(self._router), background_trio_service(self._pubsub):
+                    await self._take_part()
+                    if first:
+                        task_status.started()
+                        first = False
+                    await trio.sleep_forever()
+            except Exception:
+                if first:
+                    raise
+                logger.exception("gossip broke and is started again")
+            await self._forget()
+            await trio.sleep(GOSSIP_RESTART_S)
+            self._router, self._pubsub = self._build()
+
+    async def _take_part(self) -> None:
+        with trio.fail_after(HANDSHAKE_TIMEOUT_S):
+            await self._pubsub.wait_until_ready()
+            for topic in sorted(self._topics):
+                await self._pubsub.subscribe(topic)
+
+    async def _forget(self) -> None:
+        """Close all connections: nothing less makes neighbours forget our streams. Calls connect again."""
+        swarm = self._host.swarm
+        for notifee in tuple(swarm.notifees):
+            if isinstance(notifee, PubsubNotifee):
+                swarm.remove_notifee(notifee)
+        await close_connections(self._host)
 
     async def publish(self, topic: str, data: bytes) -> None:
         """:raises UserError: ``message_too_large`` or ``unknown_topic``."""

@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager
 import multiaddr
 import trio
 from libp2p import new_swarm
-from libp2p.abc import INetStream
+from libp2p.abc import INetConn, INetStream
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.host.basic_host import BasicHost
 from libp2p.network.auto_connector import AutoConnector
@@ -35,6 +35,7 @@ from libp2p.transport.tcp.tcp import TCP
 
 from p2p.core.errors import EnvironmentFailure, UserError
 from p2p.core.limits import (
+    CONNECTION_UNUSED_S,
     CONNECTIONS_PER_PEER_MAX,
     DIAL_TIMEOUT_S,
     HANDSHAKE_TIMEOUT_S,
@@ -45,6 +46,8 @@ from p2p.net.noise import BufferedNoise
 from p2p.net.yamux import MUXER_PROTOCOL, BoundedYamux
 
 logger = logging.getLogger(__name__)
+# It warns, with tracebacks, of whatever any stranger does; what matters of that is logged by us.
+logging.getLogger("libp2p").setLevel(logging.ERROR)
 
 _MEMORY_LIMIT_MIB = 1 << 20  # the library's own accounting is not used: our limits are per stream and channel
 
@@ -227,11 +230,28 @@ def _cannot_listen(where: str, why: str) -> EnvironmentFailure:
 
 
 async def _close(host: Host) -> None:
-    """Close the listeners, which the library leaves open when it is cancelled; then all connections at once,
-    which it does one after the other, 0.1 s each."""
+    """Close the listeners, which the library leaves open when it is cancelled, then the connections."""
     for listener in tuple(host.swarm.listeners.values()):
         await listener.close()
+    await close_connections(host)
+
+
+async def close_connections(host: Host) -> None:
+    """Close all connections at once; the library does it one after the other, 0.1 s each."""
     async with trio.open_nursery() as nursery:
-        for connections in tuple(host.swarm.connections.values()):
-            for connection in tuple(connections):
-                nursery.start_soon(connection.close)
+        for connection in host.swarm.get_connections():
+            nursery.start_soon(connection.close)
+
+
+async def close_unused(host: Host) -> None:
+    """Close connections that nobody uses for ``CONNECTION_UNUSED_S``, until cancelled.
+
+    They remain when two peers dialled each other at once, or are there only to fill our table.
+    """
+    idle: set[INetConn] = set()
+    while True:
+        await trio.sleep(CONNECTION_UNUSED_S)
+        unused = {each for each in host.swarm.get_connections() if not each.get_streams()}
+        for connection in unused & idle:
+            await connection.close()
+        idle = unused

@@ -6,10 +6,14 @@ ahead halves the system calls.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from libp2p.abc import IRawConnection, ISecureConn
 from libp2p.connection_types import ConnectionType
 from libp2p.crypto.keys import KeyPair
 from libp2p.crypto.x25519 import create_new_key_pair as new_x25519_key_pair
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.security.noise.transport import Transport
 from multiaddr import Multiaddr
@@ -46,7 +50,17 @@ class _BufferedConnection(IRawConnection):
         await self._raw.close()
 
     def get_remote_address(self) -> tuple[str, int] | None:
-        return self._raw.get_remote_address()
+        known = self._raw.get_remote_address()
+        if (
+            known is None
+            and isinstance(self._raw, RawConnection)
+            and isinstance(self._raw.stream, TrioTCPStream)
+        ):
+            # The library knows only addresses of two fields; those of IPv6 have four.
+            with suppress(OSError):
+                host, port = self._raw.stream.stream.socket.getpeername()[:2]
+                return str(host), int(port)
+        return known
 
     def get_transport_addresses(self) -> list[Multiaddr]:
         return self._raw.get_transport_addresses()

@@ -29,7 +29,7 @@ from p2p.net.channel import Channel
 from p2p.net.dialler import open_stream
 from p2p.net.errors import single_errors_unwrapped, timed_out
 from p2p.net.gossip import Gossip
-from p2p.net.host import Host, build_host, host_and_port, parse_address, running
+from p2p.net.host import Host, build_host, close_unused, host_and_port, parse_address, running
 from p2p.net.identity import PeerIdentity, public_key_of
 from p2p.net.links import Links
 
@@ -98,6 +98,7 @@ class Peer:
             peer = cls(identity, clock, host, nursery, listen_host)
             peer.addresses = addresses
             host.set_stream_handler(TProtocol(CONTROL_PROTOCOL), peer._on_control_stream)
+            nursery.start_soon(close_unused, host)
             if wanted := frozenset(topics):
                 peer._gossip = await stack.enter_async_context(Gossip.running(host, wanted, clock))
             yield peer

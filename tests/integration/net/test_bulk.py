@@ -18,9 +18,7 @@ import trio
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.limits import CHUNK_BYTES, CHUNK_RETRIES_MAX
 from p2p.net.bulk import BulkServer, ChunkRef, Path, pull_chunks
-from p2p.net.bulk_messages import OPEN_METHOD, OpenReply, OpenRequest
-from p2p.net.bulk_threads import ConnectionLost, provide, receive_exactly, send_all
-from p2p.net.chunks import RecordKind, record
+from p2p.net.bulk_threads import provide
 from p2p.net.peer import Peer
 
 OpenPeer = Callable[..., Awaitable[Peer]]
@@ -123,6 +121,14 @@ async def test_the_other_direction_is_tried_and_then_the_stream(
     stats = await pull_chunks(silent, client.peer_id, GRANT, source.refs, behind_nat)
     assert stats.path is Path.RELAYED
     assert behind_nat.chunks == source.chunks
+
+
+@pytest.mark.skipif(not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"), reason="no IPv6 here")
+async def test_ipv6_is_direct_too(open_peer: OpenPeer, source: Source, sink: Sink) -> None:
+    server, client = await open_peer(listen=["/ip6/::1/tcp/0"]), await open_peer()
+    BulkServer(server, source)
+    stats = await pull_chunks(client, server.peer_id, GRANT, source.refs, sink, addrs=server.addresses)
+    assert stats.path is Path.DIRECT
 
 
 async def test_who_may_not_is_refused(server: Peer, client: Peer, source: Source, sink: Sink) -> None:
@@ -317,94 +323,3 @@ async def test_cancelling_ends_the_transfer_and_its_thread_at_once(
     finally:
         release.set()
     assert not sink.chunks
-
-
-# -- tickets and certificates
-
-
-async def ticket_of(puller: Peer, provider: Peer) -> OpenReply:
-    tls = await puller.bulk.tls()
-    request = OpenRequest(GRANT, tls.certificate).encode()
-    return OpenReply.decode(
-        await puller.call(provider.peer_id, OPEN_METHOD, request, addrs=provider.addresses)
-    )
-
-
-async def try_token(puller: Peer, reply: OpenReply, wanted: bytes) -> bool:
-    """Whether a session with this token gets a chunk."""
-    connection = await puller.bulk.dial("127.0.0.1", reply.port, reply.certificate)
-
-    def work() -> bool:
-        try:
-            send_all(connection, record(RecordKind.HELLO, reply.token) + record(RecordKind.WANT, wanted))
-            receive_exactly(connection, memoryview(bytearray(5)))
-        except ConnectionLost:
-            return False
-        return True
-
-    with connection:
-        return await trio.to_thread.run_sync(work)
-
-
-async def test_a_token_is_good_once(server: Peer, client: Peer, source: Source) -> None:
-    BulkServer(server, source)
-    reply = await ticket_of(client, server)
-    assert await try_token(client, reply, source.refs[1].hash)
-    assert not await try_token(client, reply, source.refs[1].hash)
-
-
-async def test_a_stolen_token_is_useless_and_burnt(
-    server: Peer, client: Peer, open_peer: OpenPeer, source: Source
-) -> None:
-    BulkServer(server, source)
-    thief = await open_peer()
-    await ticket_of(thief, server)  # its own certificate is known to the server, so TLS lets it in
-    reply = await ticket_of(client, server)
-    assert not await try_token(thief, reply, source.refs[1].hash)
-    assert not await try_token(client, reply, source.refs[1].hash)
-
-
-async def test_a_certificate_that_nobody_announced_does_not_get_through_tls(
-    server: Peer, client: Peer, open_peer: OpenPeer, source: Source
-) -> None:
-    BulkServer(server, source)
-    stranger = await open_peer()
-    reply = await ticket_of(client, server)
-    assert not await try_token(stranger, reply, source.refs[1].hash)
-    assert await try_token(client, reply, source.refs[1].hash)  # the stranger never got to the token
-
-
-async def test_a_provider_with_another_certificate_is_not_trusted(
-    server: Peer, client: Peer, open_peer: OpenPeer, source: Source
-) -> None:
-    BulkServer(server, source)
-    impostor = await open_peer()
-    (await client.bulk.tls()).trust((await impostor.bulk.tls()).certificate)
-    (await impostor.bulk.tls()).trust((await client.bulk.tls()).certificate)
-    reply = await ticket_of(client, server)
-    port = await impostor.bulk.port()
-    with pytest.raises(ConnectionLost, match="another certificate"):
-        await client.bulk.dial("127.0.0.1", port, reply.certificate)
-
-
-async def test_a_token_over_a_stream_counts_only_for_its_peer(
-    server: Peer, client: Peer, open_peer: OpenPeer, source: Source, sink: Sink
-) -> None:
-    BulkServer(server, source)
-    thief = await open_peer()
-    reply = await ticket_of(client, server)
-    await thief.connect(server.peer_id, server.addresses)
-    assert server.bulk.tickets.redeem(reply.token, thief.peer_id) is None
-    assert server.bulk.tickets.redeem(reply.token, client.peer_id) is None
-
-
-async def test_junk_on_the_bulk_port_is_harmless(
-    server: Peer, client: Peer, source: Source, sink: Sink
-) -> None:
-    BulkServer(server, source)
-    port = await server.bulk.port()
-    for junk in (b"", b"GET / HTTP/1.1\r\n\r\n", os.urandom(500)):
-        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-            await stream.send_all(junk)
-    stats = await pull_chunks(client, server.peer_id, GRANT, source.refs, sink, addrs=server.addresses)
-    assert stats.path is Path.DIRECT

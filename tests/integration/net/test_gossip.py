@@ -141,6 +141,41 @@ async def test_malformed_gossip_ends_only_its_stream(open_peer: OpenPeer, eventu
             assert await anext(aiter(messages)) == (friend.peer_id, b"still there")
 
 
+async def test_gossip_that_breaks_is_started_again_and_the_peer_stays_up(
+    open_peer: OpenPeer,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("p2p.net.gossip.GOSSIP_RESTART_S", 0.01)
+    left, right = await meshed(open_peer, eventually, 2)
+    broken = gossip(right)._router
+
+    def fail() -> None:
+        raise KeyError("a bug of the library")
+
+    monkeypatch.setattr(broken, "mesh_heartbeat", fail)
+    await eventually(lambda: gossip(right)._router is not broken)
+    assert "a bug of the library" in caplog.text
+    await eventually(lambda: not left.connected_peers())
+    await left.connect(right.peer_id)
+    async with left.subscribe(TOPIC) as at_left, right.subscribe(TOPIC) as at_right:
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                for peer in (left, right):
+                    nursery.start_soon(speak, peer)
+                assert (await anext(aiter(at_left)))[0] == right.peer_id
+                assert (await anext(aiter(at_right)))[0] == left.peer_id
+                nursery.cancel_scope.cancel()
+
+
+async def speak(peer: Peer) -> None:
+    """Announce something now and then, as peers do."""
+    while True:
+        await peer.publish(TOPIC, b"hello")
+        await trio.sleep(0.3)
+
+
 async def test_a_slow_listener_loses_the_oldest(
     open_peer: OpenPeer, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:

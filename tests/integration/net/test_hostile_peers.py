@@ -273,6 +273,53 @@ async def test_a_silent_connection_is_closed(
                 pass
 
 
+async def test_a_connection_that_nobody_uses_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+    open_peer: Callable[[], Awaitable[Peer]],
+    client: Peer,
+    eventually: Eventually,
+) -> None:
+    monkeypatch.setattr("p2p.net.host.CONNECTION_UNUSED_S", 0.05)
+    server = await open_peer()
+    server.serve("echo", echo)
+    await assert_serves(server, client)
+    async with raw_host() as attacker:
+        await attacker.swarm.dial_addr(Multiaddr(server.addresses[0]), ID.from_base58(server.peer_id))
+        await eventually(lambda: attacker.get_id() in server.host.get_live_peers())
+        await eventually(lambda: attacker.get_id() not in server.host.get_live_peers())
+    assert server.connected_peers() == {client.peer_id}
+    await assert_serves(server, client)
+
+
+MUX_JUNK = {
+    "version": b"\x01" + bytes(11),
+    "type": struct.pack("!BBHII", 0, 9, 0, 1, 0),
+    "not ours to open": struct.pack("!BBHII", 0, WINDOW_UPDATE, SYN, 2, 0),
+    "opened twice": 2 * struct.pack("!BBHII", 0, WINDOW_UPDATE, SYN, 1001, 0),
+    "huge data frame": struct.pack("!BBHII", 0, 0, 0, 1, 2**31),
+    "more than the window": struct.pack("!BBHII", 0, 0, SYN, 1001, 2**19) + bytes(2**19),
+    "pings unread": 20_000 * struct.pack("!BBHII", 0, 2, SYN, 0, 7),
+}
+
+
+@pytest.mark.parametrize("junk", MUX_JUNK.values(), ids=MUX_JUNK.keys())
+async def test_junk_in_the_multiplexer_costs_its_sender_the_connection(
+    server: Peer, client: Peer, junk: bytes, eventually: Eventually
+) -> None:
+    server.serve("echo", echo)
+    await assert_serves(server, client)
+    async with raw_host() as attacker:
+        await raw_channel(attacker, server)
+        (connection,) = attacker.swarm.get_connections(ID.from_base58(server.peer_id))
+        muxed = connection.muxed_conn
+        assert isinstance(muxed, BoundedYamux)
+        await eventually(lambda: len(server.connected_peers()) == 2)
+        await muxed.secured_conn.write(junk)
+        if not junk.startswith(MUX_JUNK["pings unread"][:12]):  # this one reads, so it may ping
+            await eventually(lambda: attacker.get_id() not in server.host.get_live_peers())
+        await assert_serves(server, client)
+
+
 async def test_junk_instead_of_a_handshake_is_harmless(server: Peer, client: Peer) -> None:
     server.serve("echo", echo)
     for junk in (

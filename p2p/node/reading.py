@@ -9,6 +9,8 @@ from p2p.node.hardware import gpu_readings
 
 _STAT = Path("/proc/stat")
 _MEMORY = Path("/proc/meminfo")
+_CLOCK_STEP_S = 1.0
+_BOOT_S = 600.0  # between a machine's death and its next start; later ends have other reasons
 
 
 class MachineMeter:
@@ -39,6 +41,20 @@ class MachineMeter:
         busy_now, total_now = total - idle - self._busy, total - self._total
         self._busy, self._total = total - idle, total
         return 100.0 * cpu_count * busy_now / total_now if total_now > 0 else 0.0
+
+
+def restarted_since(started_at_s: float | None, finished_at_s: float, stat: Path = _STAT) -> bool:
+    """Whether the machine started anew between ``started_at_s`` and ``finished_at_s``, or since.
+
+    A container that a restart ended has no honest time of its end: Docker notes when it came up again.
+    """
+    try:
+        lines = stat.read_text().splitlines()
+        booted_at_s = next(float(line.split()[1]) for line in lines if line.startswith("btime "))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return False
+    # `btime` moves with corrections of the clock; a real restart takes longer than that.
+    return started_at_s is not None and started_at_s + _CLOCK_STEP_S < booted_at_s <= finished_at_s + _BOOT_S
 
 
 def _memory_used_bytes() -> int:

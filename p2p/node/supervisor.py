@@ -30,6 +30,7 @@ from p2p.core.states import FailureCode, JobState
 from p2p.core.text import clean_name
 from p2p.net.identity import PeerIdentity
 from p2p.node.following import LogKeeper
+from p2p.node.reading import restarted_since
 from p2p.node.reports import Coordinator, deliver_report, next_report
 from p2p.node.results import describe, make_statement, sign
 from p2p.node.runner import Runner, RunSpec
@@ -236,8 +237,11 @@ class Supervisor:
             nursery.start_soon(keeper.follow, self.record.log_cursor)
             report = await runner.supervise(spec)
         self.spool.end()
-        detail = report.words
-        if report.failure is not None and (line := await keeper.last_line()):
+        failure, detail = report.failure, report.words
+        if failure is not None and restarted_since(self.record.started_at_s, report.finished_at_s):
+            # Whatever the exit code says: the machine's restart ended it, not the script.
+            failure, detail = FailureCode.NODE, "The node's machine was restarted while the job ran."
+        elif failure is not None and (line := await keeper.last_line()):
             detail = f"{detail} Last line: {line}"
         await self._advance(
             Phase.EXITED,
@@ -246,7 +250,7 @@ class Supervisor:
             finished_at_s=report.finished_at_s,
             cpu_seconds=report.usage.cpu_s,
             memory_peak_bytes=report.usage.memory_peak_bytes,
-            failure=report.failure,
+            failure=failure,
             detail=clean_name(detail, REASON_MAX_CHARS),
         )
 
@@ -338,6 +342,9 @@ class Supervisor:
                     await keeper.follow(self.record.log_cursor)
             except EnvironmentFailure as problem:
                 _LOG.warning("job %s: the end of its log is lost: %s", self.record.job_id, problem.what)
+            state = await runner.state(spec)
+            if state is not None and state.over:
+                await self._note(exit_code=state.exit_code, finished_at_s=state.finished_at_s)
         await runner.cleanup(spec)
         self.spool.end()
 

@@ -83,7 +83,45 @@ async def test_an_order_to_stop_an_earlier_attempt_leaves_the_later_one_alone(
         assert report.failure is FailureCode.STOPPED
         assert report.detail == "The owner needs the machine."
         await phase_of(agent, job.job_id, 5, Phase.CLEANED)
+        record = await agent.tables.find(job.job_id, 5)
+        assert record is not None
+        assert record.finished_at_s is not None  # its clock does not run on
+        assert report.run_seconds == record.finished_at_s - (record.started_at_s or 0)
         assert b"up" in await engine.log(coordinator.node, agent.addresses, job)
+
+
+async def test_an_order_to_stop_interrupts_a_transfer(
+    coordinator: Any, engine: Any, start_agent: Start
+) -> None:
+    never = trio.Event()
+    over = False
+    real = engine.source.read_chunk
+
+    async def wait() -> None:
+        with trio.move_on_after(60):
+            await never.wait()
+
+    def read_chunk(grant: str, chunk_hash: bytes, into: memoryview) -> int:
+        if not over:
+            trio.from_thread.run(wait)
+        size: int = real(grant, chunk_hash, into)
+        return size
+
+    engine.source.read_chunk = read_chunk
+    async with start_agent() as agent:
+        job = engine.job({"train.py": b"print(1)"})
+        assert (await coordinator.assign(job)).accepted
+        await coordinator.until_state(JobState.STAGING)
+        await coordinator.order_stop(StopOrder(job.job_id, 1, "cancelled"))
+        await phase_of(agent, job.job_id, 1, Phase.CLEANED)
+        record = await agent.tables.find(job.job_id, 1)
+        assert record is not None
+        assert (record.stop_reason, record.started_at_s) == ("cancelled", None)
+        over = True
+        never.set()
+        other = engine.job({"train.py": b"print(2)"})  # the slot is free again
+        assert (await coordinator.assign(other)).accepted
+        await coordinator.until_state(JobState.DELIVERING)
 
 
 async def test_a_node_that_is_switched_off_or_has_no_image_takes_nothing(

@@ -33,7 +33,8 @@ async def follow(engine: Engine, job: JobRow) -> JobRow:
     if job.cancel_wanted and view.state not in (*_ENDED_BADLY, *_PAID, JobState.DELIVERING):
         view = await cancel(engine, job)
     if view.state in _ENDED_BADLY:
-        return await _advance(engine, job, Stage.CLOSING)
+        changed = engine.source.changed(job.job_id)
+        return await _advance(engine, job, Stage.CLOSING, changed.what if changed else "")
     if view.state in _PAID:
         # Only when this journal is older than the job, such as after it was restored from a backup.
         return await _advance(engine, job, Stage.CLOSING)
@@ -128,12 +129,12 @@ async def _countersign_cancelled(engine: Engine, job: JobRow, offer: SettleOffer
     await accept_offer(engine, job, offer)
 
 
-async def _advance(engine: Engine, job: JobRow, stage: Stage, **values: object) -> JobRow:
+async def _advance(engine: Engine, job: JobRow, stage: Stage, detail: str = "", **values: object) -> JobRow:
     # Notes were taken meanwhile, but only this job's supervisor takes steps.
     current = await engine.job(job.job_id)
     if current.revision != job.revision:
         raise Bug(f"job {job.job_id} has two supervisors")
-    done = await engine.tables.advance(current, stage, "", **values)
+    done = await engine.tables.advance(current, stage, detail, **values)
     engine.live.ring(job.job_id)
     return done
 

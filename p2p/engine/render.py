@@ -83,7 +83,7 @@ def event_line(event: Json) -> str:
 
 def is_quiet(event: Json) -> bool:
     """Whether an event says nothing that the others don't."""
-    return event["from"] == "engine" and event["state"] in _QUIET
+    return event["from"] == "engine" and event["state"] in _QUIET and not event["detail"]
 
 
 def plan_lines(plan: Json) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,7 @@ The client (:mod:`p2p.chain.escrow`)::
         await chain.balance(wallet, asset) -> int           # in the escrow
         await chain.wallet_balance(wallet, asset) -> int    # their own SOL or USDC
         await chain.session(owner, key) -> OnChainSession | None
-        await chain.job(owner, job_id) -> OnChainJob | None
+        await chain.job(owner, job_id) -> OnChainJob | None # Refused("job_closed") after Close
         await chain.slot() -> int
         await chain.history(wallet, limit=...) -> list[HistoryEntry]        # newest first
         # the life of a transaction: persist what prepare gives before broadcasting it
@@ -63,7 +63,8 @@ The client (:mod:`p2p.chain.escrow`)::
         # people, at once (prepare + send_and_confirm); each returns the signature
         await chain.deposit(owner: Signer, asset, units);   await chain.withdraw(owner, asset, units)
         await chain.authorize(owner, session_key: Wallet, asset, allowance_units, expires_at_s, fund_lamports)
-        await chain.revoke(owner, session_key);             await chain.reclaim(payer, owner, job_id)
+        await chain.revoke(owner, session_key)
+        await chain.cancel(actor, owner, job_id);           await chain.reclaim(payer, owner, job_id)
         # buyer; actor is the owner's or the session's Signer
         await chain.prepare_open(actor, owner, job_id, asset, deposit_units, terms_hash, run_seconds)
         await chain.prepare_cancel(actor, owner, job_id);   await chain.prepare_reclaim(payer, owner, job_id)
@@ -82,4 +83,6 @@ its URL once when ready. ``await bootstrap(rpc_url: str, folder: Path) -> ChainC
 (:mod:`p2p.chain.deploy`) deploys and configures; it keeps ``admin.json``, ``coordinator.json``,
 ``arbiter.json``, ``fee-owner.json`` and ``program.json`` in the folder. ``await faucet(rpc_url, wallet,
 asset, units)`` (:mod:`p2p.chain.faucet`) gives test money.
+
+For tests and benchmarks, :mod:`p2p.chain.sandbox` runs the program inside the process, without a network.
 """

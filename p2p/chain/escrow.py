@@ -12,7 +12,7 @@ from p2p.chain.transaction import SignedTransaction, build_message
 from p2p.core.clock import SYSTEM_CLOCK, Clock
 from p2p.core.errors import Refused, UserError
 from p2p.core.ids import JobId, Wallet
-from p2p.core.limits import HISTORY_ENTRIES_MAX
+from p2p.core.limits import HISTORY_ENTRIES_MAX, SESSION_MAX_S
 from p2p.core.money import Asset
 
 
@@ -66,6 +66,14 @@ class EscrowClient(ChainSending):
         the rent of jobs. The program allows at most ``SESSION_MAX_S`` from now.
         """
         _check_positive(allowance_units)
+        if expires_at_s > self._clock.now_s() + SESSION_MAX_S:
+            days = SESSION_MAX_S // (24 * 3600)
+            raise UserError(
+                "session_too_long",
+                f"A session key lasts at most {days} days.",
+                "It was not authorised.",
+                "Choose an earlier end; it can be renewed.",
+            )
         instructions = [
             self.build.authorize(owner.address, session_key, asset, allowance_units, expires_at_s)
         ]

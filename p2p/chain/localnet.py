@@ -26,7 +26,7 @@ from p2p.core.limits import (
 )
 
 LOOPBACK = "127.0.0.1"
-_PARSE_ERROR, _INVALID_REQUEST = -32700, -32600
+_PARSE_ERROR, _INVALID_REQUEST, _INTERNAL_ERROR = -32700, -32600, -32603
 
 
 class LocalnetServer(ThreadingHTTPServer):
@@ -121,6 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
                 result = self.server.methods.answer(request.get("method"), request.get("params") or [])
         except MethodError as error:
             return _error(request_id, error.number, error.message, error.data)
+        except OSError as error:  # the journal cannot be written
+            return _error(request_id, _INTERNAL_ERROR, f"Internal error: {error.strerror}")
         return {"jsonrpc": "2.0", "id": request_id, "result": result}
 
 

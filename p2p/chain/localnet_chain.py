@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,10 @@ class LocalChain:
         if "ahead_s" in record:
             self._ahead_s = record["ahead_s"]
         else:
-            raw = base64.b64decode(record["raw"])
-            self._run(VersionedTransaction.from_bytes(raw), record["slot"], record["time_s"])
+            transaction = VersionedTransaction.from_bytes(base64.b64decode(record["raw"]))
+            # one that did not land was written by a process that was killed before it found out
+            with suppress(NotLanded):
+                self._run(transaction, record["slot"], record["time_s"])
 
     # -- genesis
 
@@ -192,15 +195,20 @@ class LocalChain:
             raise NotLanded("BlockhashNotFound")
 
     def send(self, transaction: VersionedTransaction) -> Landed:
-        """Run a transaction and write it down.
+        """Write a transaction down and run it.
 
         :raises NotLanded: it is not part of the chain.
+        :raises OSError: the journal cannot be written; nothing has happened.
         """
         self.check_fresh(transaction)
-        landed = self._run(transaction, self.slot(), int(self.now_s()))
+        slot, time_s = self.slot(), int(self.now_s())
         raw = base64.b64encode(bytes(transaction)).decode()
-        self._journal.append({"slot": landed.slot, "time_s": landed.time_s, "raw": raw})
-        return landed
+        self._journal.append({"slot": slot, "time_s": time_s, "raw": raw})
+        try:
+            return self._run(transaction, slot, time_s)
+        except NotLanded:
+            self._journal.drop_last()
+            raise
 
     def send_as_faucet(self, instructions: list[Instruction]) -> Landed:
         """A transaction of the faucet's own. A memo-free transfer may repeat: the blockhash may not."""

@@ -6,6 +6,7 @@ the file is opened. The lock on the file ends with the process, so that no stale
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -68,12 +69,33 @@ class Journal:
                     break
                 whole_bytes += _HEAD.size + length
                 yield json.loads(payload)
-        self._file.truncate(whole_bytes)
+        self._cut(whole_bytes)
 
     def append(self, record: dict[str, Any]) -> None:
-        """Write a record, in one piece, behind the others."""
+        """Write a record behind the others: the whole of it, or nothing.
+
+        :raises OSError: the disk is full, for example.
+        """
         payload = json.dumps(record).encode()
-        self._file.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        whole = _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+        try:
+            written = self._file.write(whole)
+        except OSError:
+            self._cut(self._size_bytes)
+            raise
+        if written != len(whole):
+            self._cut(self._size_bytes)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._last_bytes = len(whole)
+        self._size_bytes += len(whole)
+
+    def drop_last(self) -> None:
+        """Take back the record just written."""
+        self._cut(self._size_bytes - self._last_bytes)
+
+    def _cut(self, size_bytes: int) -> None:
+        self._file.truncate(size_bytes)
+        self._size_bytes, self._last_bytes = size_bytes, 0
 
     def close(self) -> None:
         self._file.close()

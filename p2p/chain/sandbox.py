@@ -57,8 +57,8 @@ class Ran:
 class Sandbox:
     """A chain with the program deployed, configured, and both assets added."""
 
-    def __init__(self, *, configured: bool = True, seed: int = 1) -> None:
-        self._svm = LiteSVM()
+    def __init__(self, *, configured: bool = True, seed: int = 1, runtime: LiteSVM | None = None) -> None:
+        self._svm = runtime or LiteSVM()
         self._drawn = seed << 32
         self.admin, self.coordinator, self.arbiter, self.fee_owner = (self.signer() for _ in range(4))
         self.mint_authority = self.signer()

@@ -156,6 +156,14 @@ async def test_sessions_end(cast: Any) -> None:
         await cast.opened()
 
 
+async def test_a_session_has_a_longest_time(cast: Any) -> None:
+    for days, code in ((91, "session_too_long"), (-1, "escrow_session_expired")):
+        expires_at_s = int(cast.net.chain.now_s()) + days * 24 * 3600
+        with pytest.raises(UserError) as error:
+            await cast.chain.authorize(cast.buyer, cast.node.address, cast.asset, 5, expires_at_s)
+        assert error.value.code == code
+
+
 async def test_what_is_not_there(cast: Any) -> None:
     chain, nobody = cast.chain, Signer.generate()
     assert await chain.job(nobody.address, new_job_id()) is None

@@ -20,8 +20,6 @@ from p2p.local import cli as frame
 from p2p.local.client import LocalClient
 from p2p.local.home import find_home, make_private
 from p2p.local.platform import ProcessLock, is_locked
-from p2p.node import offline
-from p2p.node.agent import run_agent
 from p2p.node.settings import change_settings, load_settings, price_from_text, save_settings, settings_path
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -48,6 +46,9 @@ def run(stop_jobs: bool) -> None:
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
     for noisy, level in _NOISY.items():
         logging.getLogger(noisy).setLevel(level)
+    # Imported here, because the network and the chain take a second to load that no other command needs.
+    from p2p.node.agent import run_agent
+
     frame.run_async(lambda: run_agent(find_home(), stop_jobs=stop_jobs))
 
 
@@ -70,6 +71,8 @@ def check(as_json: bool) -> None:
     if is_locked(home.node.lock):
         rows = ask("check")
     else:
+        from p2p.node import offline
+
         rows = [asdict(row) for row in frame.run_async(offline.check, home)]
     if as_json:
         frame.print_json(rows)
@@ -89,6 +92,8 @@ def jobs(limit: int, as_json: bool) -> None:
     if is_locked(home.node.lock):
         found = ask("jobs", {"limit": limit})
     else:
+        from p2p.node import offline
+
         found = frame.run_async(offline.jobs, home, limit)
     if as_json:
         frame.print_json(found)
@@ -176,6 +181,8 @@ def clean() -> None:
 
     Only while the agent does not run. Jobs that were running are lost, and reported at its next start.
     """
+    from p2p.node import offline
+
     home = find_home()
     make_private(home.node.folder)
     with ProcessLock(home.node.lock):

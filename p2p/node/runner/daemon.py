@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import docker
+import docker.constants
 import docker.errors
 import docker.utils
 import requests
@@ -16,6 +18,9 @@ from p2p.core.errors import EnvironmentFailure
 from p2p.core.limits import DOCKER_CALL_TIMEOUT_S
 
 T = TypeVar("T")
+
+END_ATTEMPTS_MAX = 6
+END_RETRY_S = 1.0
 
 
 class Missing(EnvironmentFailure):
@@ -46,6 +51,7 @@ class Daemon:
                     options: dict[str, Any] = {**docker.utils.kwargs_from_env()}
                 else:
                     options = {"base_url": self._base_url}
+                _probe(str(options.get("base_url") or docker.constants.DEFAULT_UNIX_SOCKET))
                 self._client = docker.APIClient(version="auto", timeout=timeout, **options)
             return self._client
 
@@ -75,12 +81,46 @@ class Daemon:
                 hint="`docker ps` shows whether the daemon still answers.",
             ) from None
 
+    async def end(self, what: str, function: Callable[[docker.APIClient], None], *, timeout_s: float) -> None:
+        """A call that kills a container, repeated while Docker says it has not died yet.
+
+        Killing a fork bomb takes a while: each of its processes needs a share of the little CPU it has.
+
+        :raises Missing: the container is gone.
+        :raises EnvironmentFailure: it still lives after ``END_ATTEMPTS_MAX`` attempts.
+        """
+        for attempt in range(1, END_ATTEMPTS_MAX + 1):
+            try:
+                await self.call(what, function, timeout_s=timeout_s)
+            except EnvironmentFailure as failure:
+                if failure.code not in ("docker_refused", "docker_slow") or attempt == END_ATTEMPTS_MAX:
+                    raise
+                await trio.sleep(END_RETRY_S)
+            else:
+                return
+
     def close(self) -> None:
         """Close the connections that are open."""
         with self._lock:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+
+
+def _probe(base_url: str) -> None:
+    """Try a Unix socket first: when nothing answers, docker-py leaves its own socket open.
+
+    :raises docker.errors.DockerException: nothing answers.
+    """
+    scheme, _, path = base_url.partition("://")
+    if not scheme.endswith("unix"):
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(DOCKER_CALL_TIMEOUT_S)
+        try:
+            probe.connect("/" + path.lstrip("/"))
+        except OSError as error:
+            raise docker.errors.DockerException(f"{path}: {error.strerror}") from None
 
 
 def translated(what: str, function: Callable[[], T]) -> T:

@@ -114,7 +114,10 @@ class _Worker:
         self._unseen.restart()
         since_ns = self._unseen.cursor.since_ns()
         response = self._response = open_log(self._daemon.client(), self._container, since_ns, follow=follow)
+        connection = response.raw.connection  # forgotten by urllib3 once the other side has closed it
         try:
+            if self._stopped:  # while the request was on its way
+                return
             for entry in read_frames(response.raw.stream(PIECE_BYTES, decode_content=False)):
                 if self._stopped:
                     return
@@ -128,8 +131,9 @@ class _Worker:
                 raise
         finally:
             self._response = None
-            _shut(response)
             response.close()
+            if connection is not None:
+                connection.close()
 
     def _put(self, entry: LogEntry) -> None:
         with self._room:

@@ -153,7 +153,7 @@ class Supervisor:
             return
         verdict = Verdict(failure, clean_name(detail, REASON_MAX_CHARS), self._clock.now_s())
         await trio.to_thread.run_sync(write_verdict, self._folders.verdict, verdict)
-        await self._daemon.call(
+        await self._daemon.end(
             "stop the job's container",
             lambda client: client.stop(self._container, timeout=round(grace_s)),
             timeout_s=grace_s + 2 * DOCKER_IDLE_READ_S,

@@ -12,6 +12,7 @@ from pathlib import Path
 import docker
 
 from p2p.core.errors import EnvironmentFailure
+from p2p.core.limits import DOCKER_CALL_TIMEOUT_S
 from p2p.node.runner import volume
 from p2p.node.runner.daemon import Daemon, Missing
 from p2p.node.runner.spec import LABEL_EPOCH, LABEL_JOB
@@ -33,7 +34,7 @@ async def remove_containers(
             continue
         with contextlib.suppress(Missing):
             removal = methodcaller("remove_container", container, v=True, force=True)
-            await daemon.call("remove a container", removal)
+            await daemon.end("remove a container", removal, timeout_s=DOCKER_CALL_TIMEOUT_S)
         removed.append(f"container {container[:12]}")
     return removed
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from coordinator.service.serve import CoordinatorFiles
+from coordinator.service.files import CoordinatorFiles
 from coordinator.store.database import Database
 from p2p.core.errors import EnvironmentFailure
 from p2p.core.money import Asset, format_amount

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import click
 import trio
 
 from coordinator.cli.common import amount, database, dsn_option, when
 from coordinator.domain.ledger import user
-from coordinator.service.audit import Findings
-from coordinator.service.audit import audit as run_audit
-from coordinator.service.history import sync_wallets
 from coordinator.store import ledger as store_ledger
 from coordinator.store import rates as store_rates
 from coordinator.store.database import Database
-from p2p.chain.config import ChainConfig
-from p2p.chain.escrow import EscrowClient
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import ExitCode, Refused, UserError
 from p2p.core.limits import POSTINGS_LISTED_MAX
 from p2p.core.money import format_amount, format_usd, parse_usd
 from p2p.local import cli as frame
 from p2p.local.home import find_home
+
+if TYPE_CHECKING:
+    from coordinator.service.audit import Findings
+    from p2p.chain.config import ChainConfig
 
 _CLASS = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
 _CHECK_WAIT_S = 15.0
@@ -126,6 +126,9 @@ def ledger() -> None:
 @frame.json_option
 def check(dsn: str | None, as_json: bool) -> None:
     """Compare the ledger with itself and with the chain, to the last unit. Exit code 1 if they differ."""
+    # Loaded here, because the other commands need nothing of the chain and should answer at once.
+    from p2p.chain.config import ChainConfig
+
     config = ChainConfig.load(find_home().config)
     with database(dsn) as db:
         findings = frame.run_async(_check, db, config)
@@ -146,6 +149,10 @@ def check(dsn: str | None, as_json: bool) -> None:
 
 
 async def _check(db: Database, config: ChainConfig) -> Findings:
+    from coordinator.service.audit import audit as run_audit
+    from coordinator.service.history import sync_wallets
+    from p2p.chain.escrow import EscrowClient
+
     async with EscrowClient(config, SYSTEM_CLOCK) as chain:
         deadline_s = trio.current_time() + _CHECK_WAIT_S
         while True:

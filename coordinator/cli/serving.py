@@ -8,8 +8,6 @@ import sys
 import click
 
 from coordinator.cli.common import database, dsn_option, files
-from coordinator.service.serve import ServeOptions
-from coordinator.service.serve import serve as run_serve
 from coordinator.store.embedded import EmbeddedPostgres
 from coordinator.store.migrate import migrate as run_migrate
 from p2p.local import cli as frame
@@ -30,6 +28,10 @@ _LISTEN_DEFAULT = "/ip4/0.0.0.0/tcp/4001"
 @dsn_option
 def serve(listen: tuple[str, ...], dsn: str | None) -> None:
     """Run the coordinator until it is stopped (Ctrl-C or SIGTERM). Brings its own PostgreSQL unless --dsn."""
+    # Loaded here, because the other commands need none of the network and should answer at once.
+    from coordinator.service.serve import ServeOptions
+    from coordinator.service.serve import serve as run_serve
+
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

@@ -55,13 +55,15 @@ async def sync_wallet(
         return 0
     ids = [transfer.transfer_id for transfer in transfers]
     known = await db.run(lambda tx: {row["transfer_id"] for row in tx.rows("ledger.known", transfer_ids=ids)})
+    left = [transfer for transfer in transfers if transfer.transfer_id not in known]
     posted = 0
-    for transfer in transfers:
-        if transfer.transfer_id in known:
-            continue
-        if not await _post(db, transfer, now_s):
+    # Within one slot things may come in any order, so what could not be posted is tried after the rest.
+    while left:
+        waiting = [transfer for transfer in left if not await _post(db, transfer, now_s)]
+        if len(waiting) == len(left):
             break
-        posted += 1
+        posted += len(left) - len(waiting)
+        left = waiting
     return posted
 
 

@@ -54,7 +54,7 @@ class Logins:
     def handler(
         self, kind: type[RequestT], role: Role, work: Callable[[LoginRow, RequestT], Awaitable[object]]
     ) -> Handler:
-        """A handler that checks the login, decodes, works, and encodes: a stranger's bytes are not even parsed."""
+        """A handler that checks the login before it decodes: a stranger's bytes are not even parsed."""
 
         async def handle(call: Call) -> bytes:
             login = await self.require(call.peer_id, role)

@@ -15,6 +15,7 @@ import trio
 from coordinator.service.adverts import AdvertListener
 from coordinator.service.app import Coordinator
 from coordinator.service.context import Context
+from coordinator.service.files import CoordinatorFiles
 from coordinator.store.database import Database
 from coordinator.store.embedded import EmbeddedPostgres
 from coordinator.store.migrate import migrate
@@ -33,32 +34,6 @@ from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CoordinatorFiles:
-    """What lies in the coordinator's folder, beside key, lock and log."""
-
-    folder: Path
-
-    @property
-    def keypair(self) -> Path:
-        """The Solana keypair that the program knows as its coordinator."""
-        return self.folder / "coordinator.json"
-
-    @property
-    def dsn(self) -> Path:
-        """How the other commands reach the database of the coordinator that runs; mode 0600."""
-        return self.folder / "dsn"
-
-    @property
-    def address(self) -> Path:
-        """Where the running coordinator listens."""
-        return self.folder / "address"
-
-    @property
-    def postgres(self) -> Path:
-        return self.folder / "postgres"
 
 
 @dataclass(frozen=True, slots=True)

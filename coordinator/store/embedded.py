@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -31,6 +32,8 @@ DATABASE = "cyxwiz"
 SUPERUSER = "postgres"
 _SERVICE_USER = "pgserver"
 _POSTGRES_MAJOR = 18
+_START_TRIES_MAX = 5
+_START_PAUSE_S = 1.0
 _SOCKET_PATH_MAX_BYTES = 100  # sockaddr_un has 108; PostgreSQL appends its own name
 _SOCKET_NAME = ".s.PGSQL.5432"
 
@@ -72,8 +75,7 @@ class EmbeddedPostgres:
         try:
             self._initialise()
             if not self.is_running():
-                self._remove_stale_pid()
-                self._control("start", DATABASE_START_S)
+                self._start_server()
             self._create_database()
         except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
             raise _failed(
@@ -81,6 +83,18 @@ class EmbeddedPostgres:
                 f"Its log is {self.folder / 'server.log'}. Check the disk and the folder's permissions.",
             ) from error
         return self.dsn
+
+    def _start_server(self) -> None:
+        """After a crash the old server's children may need a moment to let go of its memory."""
+        for tries_left in range(_START_TRIES_MAX - 1, -1, -1):
+            self._remove_stale_pid()
+            try:
+                self._control("start", DATABASE_START_S)
+                return
+            except subprocess.CalledProcessError:
+                if not tries_left:
+                    raise
+                threading.Event().wait(_START_PAUSE_S)
 
     def stop(self) -> None:
         """Stop it cleanly; open transactions are rolled back."""

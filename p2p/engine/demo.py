@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,9 +21,9 @@ from typing import Any
 
 import click
 import trio
-from p2p.chain.escrow import EscrowClient
 from rich.text import Text
 
+from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import load_keypair
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import ExitCode, JobFailed
@@ -82,8 +83,7 @@ async def _demo(run_arguments: list[str], out: Path) -> int:
         _check(job, before, after)
         ledger = await _cli(home, "ledger", "check", program="coordinator.cli")
         _say("")
-        cli.out.print(Text(ledger.strip()))
-        cli.out.print(Text("Ledger and chain agree to the last unit.", style="bold green"))
+        cli.out.print(Text(ledger.strip(), style="bold green"))
         cli.out.print(Text(f"Results, log, metrics and the signed statement: {out}"))
     return ExitCode.OK
 
@@ -194,6 +194,10 @@ def _check(job: dict[str, Any], before: Balances, after: Balances) -> None:
 
 def main() -> None:
     """Entry point of ``python -m p2p.engine.demo``."""
+    # Being stopped or losing the terminal takes the network down as Ctrl-C does.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     cli.main(demo, "make demo")
 
 

@@ -212,7 +212,7 @@ def link_object(obj: bytes, entry: str) -> bytes:
     linker = Linker(obj)
     linker.place()
     linker.relocate()
-    check_instructions(linker.text.data)
+    check_instructions(bytes(linker.text.data))
     segments = [(4, linker.rodata)] if linker.rodata.data else []
     segments.append((1, linker.text))
     offset = _EHDR.size + _PHDR.size * len(segments)

@@ -26,12 +26,12 @@ demo: ## the whole job, end to end, on this machine (SCRIPT= DATA= REQUIREMENTS=
 	  $(if $(CONFIG),--config "$$CONFIG") $(if $(OUT),--out "$$OUT")
 
 test: ## every test but the long ones and those that need a GPU (PYTEST_ARGS= for pytest's own options)
-	@scripts/setup system dev docker image
+	@scripts/setup system dev docker image browser
 	@scripts/with-docker $(PYTHON_VENV) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS)
 
 test-long: export HYPOTHESIS_PROFILE = long
 test-long: ## the long tests too, and fifty times as many examples for every rule
-	@scripts/setup system dev docker image
+	@scripts/setup system dev docker image browser
 	@scripts/with-docker $(PYTHON_VENV) -m pytest -m 'not gpu' $(PYTEST_ARGS)
 
 test-gpu: ## the tests that need an NVIDIA GPU

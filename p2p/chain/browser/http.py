@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import h11
 import trio
 
+from p2p.chain.browser.neighbours import is_strangers
 from p2p.core.limits import (
     PAGE_BODY_MAX_BYTES,
     PAGE_CONNECTIONS_MAX,
@@ -76,7 +77,7 @@ async def serve_loopback(
 
     async def connection(stream: trio.SocketStream) -> None:
         async with stream:
-            if free.available_tokens:
+            if free.available_tokens and not is_strangers(stream.socket.getpeername()):
                 async with free:
                     await _Connection(stream, handler, after_last).run()
 

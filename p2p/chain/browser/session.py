@@ -194,14 +194,19 @@ class PageSession:
         return SignedTransactions(offer.wallet, signed)
 
     async def _cancel(self, _body: Json) -> Said:
-        self._end(self._last_error or _declined("You cancelled on the wallet page."))
+        self._end(self._last_error or self._declined("You cancelled on the wallet page."))
         return Said(200, {})
 
     async def _leave(self, _body: Json) -> Said:
-        self._end(self._last_error or _declined("The wallet page was closed before anything was signed."))
+        self._end(self._last_error or self._declined("The wallet page was closed too early."))
         return Said(200, {})
 
     # --
+
+    def _declined(self, what: str) -> Refused:
+        done = "What was confirmed before stands; nothing more was signed."
+        meaning = done if self.answers else "Nothing was signed, and no money moved."
+        return Refused("wallet_declined", what, meaning, "Run the command again when you are ready.")
 
     def _end(self, failure: CyxWizError) -> None:
         self.failure, self.over = failure, True
@@ -232,15 +237,6 @@ async def _in_time(work: Awaitable[T]) -> T:
 def _nothing_landed(error: CyxWizError) -> bool:
     """Whether a first transaction that failed so can safely be made anew."""
     return isinstance(error, ProgramRefused) or error.code == "transaction_expired"
-
-
-def _declined(what: str) -> Refused:
-    return Refused(
-        "wallet_declined",
-        what,
-        "Nothing more was signed, and no money moved.",
-        "Run the command again when you are ready.",
-    )
 
 
 def _busy() -> Refused:

@@ -26,7 +26,7 @@ from p2p.chain.config import ChainConfig
 from p2p.chain.deploy import bootstrap
 from p2p.chain.localnet import open_localnet
 
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")  # as in scripts/setup
 FLAGS = (
     "--headless",
     "--disable-gpu",

@@ -108,7 +108,7 @@ async def pick(tab: Tab, name: str = "Test Wallet") -> None:
 
 
 async def agree(tab: Tab, name: str = "Test Wallet") -> None:
-    await tab.click(f"Sign in {name}")
+    await tab.click(f"Sign with {name}")
 
 
 async def refused(tab: Tab, request: WalletRequest, drive: Drive, code: str) -> CyxWizError:
@@ -237,7 +237,7 @@ async def test_deposit_session_key_and_withdrawal_on_one_page(tab: Tab, chain: E
         assert "Test network: localnet" in shown
         assert wallet in shown
         await agree(tab)
-        shown = await tab.see("spend up to 20 USDC")
+        shown = await tab.see("It can withdraw nothing.")
         assert session.address in shown
         assert "Send 0.05 SOL to that session key" in shown
         await agree(tab)
@@ -344,7 +344,7 @@ async def test_a_transaction_whose_fate_is_unknown_ends_the_page(tab: Tab, chain
     async def person() -> None:
         await pick(tab)
         await agree(tab)
-        assert "Sign in" not in await tab.see("It may still land.")
+        assert "Sign with" not in await tab.see("It may still land.")
 
     request = deposit_request(chain, wallet, Asset.SOL, 1000, send=send)
     await refused(tab, request, person, "transaction_pending")
@@ -420,7 +420,7 @@ async def test_cancelling_ends_the_command(tab: Tab) -> None:
         await agree(tab)
         await tab.see("You declined")
         await tab.click("Cancel")
-        assert "no money moved" in await tab.see("Cancelled")
+        assert "Nothing more was signed." in await tab.see("Cancelled")
 
     await refused(tab, sign_in(), person, "wallet_declined")
 

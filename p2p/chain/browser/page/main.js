@@ -24,21 +24,21 @@ function problemOf(error) {
 // A problem is shown on the screen where another try begins; after a final one there is none.
 function fail(error, screen) {
   const problem = problemOf(error);
-  if (problem.final) return finish(false, problem.what, view.notice({ what: problem.meaning || problem.what, hint: problem.hint }));
+  if (problem.final) return finish("danger", problem.what, [problem.meaning, problem.hint]);
   return screen(view.notice(problem));
 }
 
-function finish(good, title, ...rest) {
+function finish(mood, title, lines, ...rest) {
   run += 1;
   choosing = false;
   unsubscribe();
   server.forget();
-  view.show(title, view.ended(good, good ? "You can close this page." : "Nothing more can be done on this page."), ...rest);
+  view.showEnd(mood, title, ...view.paragraphs(lines), ...rest);
 }
 
 async function cancel() {
   try { await server.call("cancel", {}); } catch (error) { return fail(error, review); }
-  finish(false, "Cancelled", view.element("p", { class: "muted" }, "Nothing more was signed, and no money moved."));
+  finish("neutral", "Cancelled", ["Nothing more was signed. You can close this page."]);
 }
 
 function chooseWallet(notice = null) {
@@ -49,9 +49,9 @@ function chooseWallet(notice = null) {
   const list = offers.map(offer => view.walletChoice(offer, () => open(offer.wallet)));
   view.show(request.title, notice,
     offers.length ? view.element("p", { class: "muted" }, "Choose the wallet to sign with.")
-      : view.notice({ what: "No Solana wallet was found in this browser.", meaning: "Install one, or open the page in the browser that has yours.", hint: "Then run the command again. Without a browser wallet: use --keypair FILE." }, "information"),
+      : view.notice({ what: "No Solana wallet was found in this browser.", meaning: "Install one, or open the page in the browser that has yours.", hint: "Then run the command again. Without a browser wallet, use `--keypair FILE`." }, "information"),
     view.element("div", { class: "list" }, ...list, ...(usable ? [] : GET.map(([name, href]) => view.installChoice(name, href)))),
-    view.buttons(view.button("Cancel", cancel)),
+    view.buttons(view.button("Cancel", cancel, "quiet")),
   );
 }
 
@@ -104,8 +104,8 @@ function chooseAccount(notice = null) {
     if (account) prepare();
   };
   view.show(request.title, notice, missing || null, accounts.length ? list : null, view.buttons(
-    first ? view.button("Continue", take, true) : view.button("Try again", () => open(wallet), true),
-    view.button("Other wallet", () => chooseWallet()), view.button("Cancel", cancel)));
+    first ? view.button("Continue", take, "primary") : view.button("Try again", () => open(wallet), "primary"),
+    view.button("Other wallet", () => chooseWallet()), view.button("Cancel", cancel, "quiet")));
 }
 
 let prepared;
@@ -124,14 +124,14 @@ async function prepare() {
 
 // What went wrong while preparing can be tried again as it is.
 function retry(notice) {
-  view.show(request.title, notice, view.buttons(view.button("Try again", prepare, true), view.button("Other wallet", () => chooseWallet()), view.button("Cancel", cancel)));
+  view.show(request.title, notice, view.buttons(view.button("Try again", prepare, "primary"), view.button("Other wallet", () => chooseWallet()), view.button("Cancel", cancel, "quiet")));
 }
 
 function review(notice = null) {
   run += 1;
   const signingIn = request.kind === "sign-in";
   view.show(request.title, notice,
-    view.element("p", { class: "muted" }, signingIn ? "Your wallet will be asked to sign this text. It costs nothing and moves no money." : "Your wallet will be asked to sign one transaction that does exactly this:"),
+    view.element("p", { class: "muted" }, signingIn ? "Your wallet will be asked to sign this text. It costs nothing and moves no money." : "Your wallet will be asked to sign exactly this:"),
     signingIn ? view.signInText(prepared.text) : view.steps(prepared.words),
     view.facts([
       { label: "Wallet", value: wallet.name },
@@ -139,14 +139,14 @@ function review(notice = null) {
       { label: "Network", value: request.cluster },
       ...(signingIn ? [] : [{ label: "Network fee", value: prepared.words.fee }]),
     ]),
-    view.buttons(view.button(`Sign in ${wallet.name}`, sign, true), view.button("Other wallet", () => chooseWallet()), view.button("Cancel", cancel)),
+    view.buttons(view.button(`Sign with ${wallet.name}`, sign, "primary"), view.button("Other wallet", () => chooseWallet()), view.button("Cancel", cancel, "quiet")),
   );
 }
 
 async function sign() {
   const mine = run += 1;
   const shown = JSON.stringify(prepared.words ?? null);
-  view.show(request.title, view.waiting(`Approve it in ${wallet.name}…`), view.buttons(view.button("Cancel", cancel)));
+  view.show(request.title, view.waiting(`Approve it in ${wallet.name}…`), view.buttons(view.button("Cancel", cancel, "quiet")));
   let answer;
   try {
     // Made anew: it can land for a minute only, and reading takes time. What is signed is what was shown.
@@ -174,7 +174,7 @@ async function sign() {
     view.strip(request.cluster);
     chooseAccount();
   } else {
-    finish(true, answer.done.title, view.facts(answer.done.rows.map(row => ({ ...row, mono: true }))));
+    finish("success", answer.done.title, ["You can close this page."], view.facts(answer.done.rows.map(row => ({ ...row, mono: true }))));
   }
 }
 
@@ -185,5 +185,6 @@ try {
   wallets.discover(() => { if (choosing) chooseWallet(); });
   chooseWallet();
 } catch (error) {
-  finish(false, "This page cannot be used", view.notice(problemOf(error)));
+  const { what, meaning, hint } = problemOf(error);
+  finish("danger", "This page cannot be used", [what, meaning, hint]);
 }

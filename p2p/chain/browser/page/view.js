@@ -14,9 +14,17 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 // One screen at a time; its heading gets the focus, so that a screen reader follows.
-export function show(title, ...children) {
+export function show(title, ...children) { return screen(null, title, children); }
+
+// The last screen; `mood`: success, danger or neutral.
+export function showEnd(mood, title, ...children) {
+  const sign = { success: "✓", danger: "!", neutral: "–" }[mood];
+  screen(element("span", { class: `badge ${mood}`, "aria-hidden": "true" }, sign), title, children);
+}
+
+function screen(badge, title, children) {
   const heading = element("h1", { tabindex: "-1" }, title);
-  card.replaceChildren(heading, ...children.filter(Boolean));
+  card.replaceChildren(badge ? element("div", { class: "state" }, badge, heading) : heading, ...children.filter(Boolean));
   document.title = `${title} – CyxWiz`;
   heading.focus();
 }
@@ -28,12 +36,17 @@ export function strip(cluster) {
 }
 
 export function notice({ what, meaning, hint }, kind = "problem") {
-  const lines = [what, meaning, hint].filter(Boolean).map(line => element("p", {}, line));
+  const lines = [what, meaning, hint].filter(Boolean).map(line => element("p", {}, ...marked(line)));
   return element("div", { class: `notice ${kind}`, role: "alert" }, ...lines);
 }
 
-export function button(label, onclick, primary = false) {
-  return element("button", { type: "button", class: primary ? "button primary" : "button", onclick }, label);
+export function paragraphs(lines) { return lines.filter(Boolean).map(line => element("p", { class: "muted" }, ...marked(line))); }
+
+// What stands between backticks is something to type.
+function marked(line) { return line.split("`").map((part, at) => at % 2 ? element("code", {}, part) : part); }
+
+export function button(label, onclick, look = "") {
+  return element("button", { type: "button", class: `button ${look}`, onclick }, label);
 }
 
 export function buttons(...items) { return element("div", { class: "buttons" }, ...items.filter(Boolean)); }
@@ -77,13 +90,6 @@ export function installChoice(name, href) {
 
 export function waiting(text) {
   return element("div", { class: "state", role: "status" }, element("span", { class: "spinner", "aria-hidden": "true" }), element("span", {}, text));
-}
-
-export function ended(good, text) {
-  return element("p", { class: "state" },
-    element("span", { class: `badge ${good ? "success" : "danger"}`, "aria-hidden": "true" }, good ? "✓" : "!"),
-    element("span", {}, text),
-  );
 }
 
 export function isAddress(value) { return /^[1-9A-HJ-NP-Za-km-z]{32,}$/.test(value); }

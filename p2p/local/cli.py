@@ -49,7 +49,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
         out.print(Text(empty))
         return
     # A table is never folded or cut because a pipe has no width.
-    console = out if out.is_terminal else Console(highlight=False, width=_PIPE_WIDTH_CHARS)
+    console = out if out.is_terminal else Console(file=out.file, highlight=False, width=_PIPE_WIDTH_CHARS)
     console.print(make_table(columns, rows), crop=False)
 
 

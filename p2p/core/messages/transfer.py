@@ -1,4 +1,4 @@
-"""Between engine and node directly: manifests, logs, the end of a delivery, and bulk tickets."""
+"""Between engine and node directly: manifests, logs and the end of a delivery."""
 
 from __future__ import annotations
 
@@ -63,23 +63,3 @@ class ReceivedNotice:
 
     job_id: str
     epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class BulkOpenRequest:
-    """``bulk.open``: the puller wants chunks under a grant, and may itself be dialled."""
-
-    grant: str
-    certificate_sha256: bytes
-    reverse_host: str = ""
-    reverse_port: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BulkTicket:
-    """Where and how to connect: the provider's listener and certificate, and a single-use token."""
-
-    host: str
-    port: int
-    certificate_sha256: bytes
-    token: bytes

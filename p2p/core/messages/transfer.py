@@ -49,15 +49,6 @@ class LogItem:
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceSample:
-    """Use of a job's container at a moment."""
-
-    at_s: float
-    cpu_seconds: float
-    memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class ReceivedNotice:
     """``job.received`` (engine to node): everything arrived; outputs may be deleted after settlement."""
 

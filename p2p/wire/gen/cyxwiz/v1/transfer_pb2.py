@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63yxwiz/v1/transfer.proto\x12\tcyxwiz.v1\"O\n\x0fManifestRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x1d\n\x04side\x18\x03 \x01(\x0e\x32\x0f.cyxwiz.v1.Side\"0\n\rManifestReply\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\x12\r\n\x05grant\x18\x02 \x01(\t\";\n\nLogRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"6\n\x07LogItem\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\r\n\x05\x65nded\x18\x03 \x01(\x08\"I\n\x0eResourceSample\x12\x0c\n\x04\x61t_s\x18\x01 \x01(\x01\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\"/\n\x0eReceivedNotice\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03*?\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSIDE_INPUTS\x10\x01\x12\x10\n\x0cSIDE_OUTPUTS\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63yxwiz/v1/transfer.proto\x12\tcyxwiz.v1\"O\n\x0fManifestRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x1d\n\x04side\x18\x03 \x01(\x0e\x32\x0f.cyxwiz.v1.Side\"0\n\rManifestReply\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\x12\r\n\x05grant\x18\x02 \x01(\t\";\n\nLogRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"6\n\x07LogItem\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\r\n\x05\x65nded\x18\x03 \x01(\x08\"/\n\x0eReceivedNotice\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03*?\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSIDE_INPUTS\x10\x01\x12\x10\n\x0cSIDE_OUTPUTS\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cyxwiz.v1.transfer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIDE']._serialized_start=411
-  _globals['_SIDE']._serialized_end=474
+  _globals['_SIDE']._serialized_start=336
+  _globals['_SIDE']._serialized_end=399
   _globals['_MANIFESTREQUEST']._serialized_start=39
   _globals['_MANIFESTREQUEST']._serialized_end=118
   _globals['_MANIFESTREPLY']._serialized_start=120
@@ -41,8 +41,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGREQUEST']._serialized_end=229
   _globals['_LOGITEM']._serialized_start=231
   _globals['_LOGITEM']._serialized_end=285
-  _globals['_RESOURCESAMPLE']._serialized_start=287
-  _globals['_RESOURCESAMPLE']._serialized_end=360
-  _globals['_RECEIVEDNOTICE']._serialized_start=362
-  _globals['_RECEIVEDNOTICE']._serialized_end=409
+  _globals['_RECEIVEDNOTICE']._serialized_start=287
+  _globals['_RECEIVEDNOTICE']._serialized_end=334
 # @@protoc_insertion_point(module_scope)

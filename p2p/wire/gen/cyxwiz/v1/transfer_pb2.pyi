@@ -141,33 +141,6 @@ class LogItem(_message.Message):
 Global___LogItem: _TypeAlias = LogItem  # noqa: Y015
 
 @_typing.final
-class ResourceSample(_message.Message):
-    """Use of a job's container at a moment."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    AT_S_FIELD_NUMBER: _builtins.int
-    CPU_SECONDS_FIELD_NUMBER: _builtins.int
-    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
-    at_s: _builtins.float
-    cpu_seconds: _builtins.float
-    memory_bytes: _builtins.int
-    def __init__(
-        self,
-        *,
-        at_s: _builtins.float = ...,
-        cpu_seconds: _builtins.float = ...,
-        memory_bytes: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_s", b"at_s", "cpu_seconds", b"cpu_seconds", "memory_bytes", b"memory_bytes"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ResourceSample: _TypeAlias = ResourceSample  # noqa: Y015
-
-@_typing.final
 class ReceivedNotice(_message.Message):
     """job.received (engine to node): everything arrived; outputs may be deleted after settlement."""
 

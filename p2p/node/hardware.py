@@ -25,8 +25,10 @@ NAME_MAX_CHARS = 96
 CLASS_MAX_CHARS = 32
 
 _BRAND_WORDS = frozenset(
-    ("nvidia", "geforce", "tesla", "quadro", "graphics", "device", "gpu", "generation", "blackwell")
-    + ("workstation", "server", "edition", "with", "design")
+    {
+        *("nvidia", "geforce", "tesla", "quadro", "graphics", "device", "gpu", "generation", "blackwell"),
+        *("workstation", "server", "edition", "with", "design"),
+    }
 )
 _SIZE = re.compile(r"\d+gb\Z")
 _FORM = re.compile(r"(?:sxm\d?|pcie|nvl|hbm\d?e?)(?:-\d+gb)?\Z")

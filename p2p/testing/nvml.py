@@ -34,7 +34,7 @@ class FakeGpu:
 
 
 class FakeNvml:
-    """Put it where ``pynvml`` is imported from: ``monkeypatch.setitem(sys.modules, "pynvml", FakeNvml([…]))``."""
+    """Put it in the module's place: ``monkeypatch.setitem(sys.modules, "pynvml", FakeNvml([…]))``."""
 
     NVMLError = NVMLError
     NVMLError_LibraryNotFound = NVMLError_LibraryNotFound

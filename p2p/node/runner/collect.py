@@ -7,6 +7,7 @@ and differ by more than case. What is left out is listed with its reason. Blocki
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from p2p.core.text import clean_name
 
 NAME_SHOWN_CHARS = 120
 SKIPPED_LISTED_MAX = 200
+# What a source can do to us; anything else is the destination's trouble and ends the collection.
+_SOURCE_ERRORS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENXIO})
 _KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFIFO: "a pipe",
@@ -122,10 +125,10 @@ def _folder(walk: _Walk, source_fd: int, destination_fd: int, prefix: str, depth
             continue
         try:
             _entry(walk, source_fd, destination_fd, name, path, depth)
-        except PermissionError:
-            walk.skip(path, "cannot be read")
-        except FileNotFoundError:
-            walk.skip(path, "vanished")
+        except OSError as error:
+            if error.errno not in _SOURCE_ERRORS:
+                raise
+            walk.skip(path, "cannot be read, or changed meanwhile")
 
 
 def _entry(walk: _Walk, source_fd: int, destination_fd: int, name: str, path: str, depth: int) -> None:

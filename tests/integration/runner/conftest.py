@@ -26,9 +26,16 @@ class Bench:
     def spec(self, script: str, **changes: Any) -> RunSpec:
         """A job whose ``train.py`` is ``script``."""
         spec = RunSpec(
-            job_id=new_job_id(), epoch=1, script="train.py", image=self.image, memory_bytes=256 * MIB, cpus=1.0,
-            timeout_s=60, output_max_bytes=8 * MIB, grace_s=5.0,
-        )  # fmt: skip
+            job_id=new_job_id(),
+            epoch=1,
+            script="train.py",
+            image=self.image,
+            memory_bytes=256 * MIB,
+            cpus=1.0,
+            timeout_s=60,
+            output_max_bytes=8 * MIB,
+            grace_s=5.0,
+        )
         spec = replace(spec, **changes)
         inputs = self.runner.input_dir(spec)
         (inputs / "train.py").write_text(script)
@@ -72,9 +79,14 @@ def host_has() -> Callable[[str], bool]:
     import subprocess
 
     def found(text: str) -> bool:
-        listings = [["docker", "ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}}"],
-                    ["docker", "network", "ls", "--format", "{{.Name}}"], ["cat", "/proc/self/mountinfo"],
-                    ["losetup", "-a"], ["iptables-save"], ["ip6tables-save"]]  # fmt: skip
+        listings = [
+            ["docker", "ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}}"],
+            ["docker", "network", "ls", "--format", "{{.Name}}"],
+            ["cat", "/proc/self/mountinfo"],
+            ["losetup", "-a"],
+            ["iptables-save"],
+            ["ip6tables-save"],
+        ]
         shown = [
             subprocess.run(words, capture_output=True, text=True, check=True).stdout for words in listings
         ]

@@ -1,7 +1,8 @@
 """Attempts to get out of a job's container. Run as a job; prints one JSON line per attempt."""
 
+from __future__ import annotations
+
 import ctypes
-import glob
 import json
 import os
 import socket
@@ -44,35 +45,71 @@ def read_something(path):
 attempt("be root", lambda: os.setuid(0))
 attempt("be root's group", lambda: os.setgid(0))
 attempt("drop into other groups", lambda: os.setgroups([0]))
-status = dict(line.split(":\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\t" in line)
+with open("/proc/self/status") as file:
+    status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
 for field in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
     report(f"hold capabilities {field}", int(status[field], 16) != 0, status[field])
 report("run without seccomp", status["Seccomp"] != "2", status["Seccomp"])
 report("gain privileges by exec", status["NoNewPrivs"] != "1", status["NoNewPrivs"])
 # -- system calls behind container escapes; numbers of the x86-64 table
 unprivileged = {
-    "io_uring_setup": (425, 8, ctypes.create_string_buffer(128)), "io_uring_enter": (426, 0, 0, 0, 0, 0, 0),
-    "io_uring_register": (427, 0, 0, 0, 0), "bpf": (321, 0, ctypes.create_string_buffer(128), 128),
-    "perf_event_open": (298, ctypes.create_string_buffer(128), 0, -1, -1, 0), "userfaultfd": (323, 1),
-    "ptrace traceme": (101, 0, 0, 0, 0), "process_vm_readv": (310, os.getpid(), 0, 0, 0, 0, 0),
-    "process_vm_writev": (311, os.getpid(), 0, 0, 0, 0, 0), "kcmp": (312, os.getpid(), os.getpid(), 0, 0, 0),
-    "add_key": (248, b"user", b"x", b"y", 1, -3), "request_key": (249, b"user", b"x", 0, -3),
-    "keyctl": (250, 0, -3, 0), "mount": (165, b"none", b"/tmp", b"tmpfs", 0, 0), "umount2": (166, b"/tmp", 2),
-    "pivot_root": (155, b"/tmp", b"/tmp"), "chroot": (161, b"/tmp"), "open_tree": (428, -100, b"/", 1),
-    "move_mount": (429, -100, b"/", -100, b"/tmp", 0), "fsopen": (430, b"tmpfs", 0), "fspick": (433, -100, b"/", 0),
-    "mount_setattr": (442, -100, b"/", 0, 0, 0), "unshare user": (272, 0x10000000), "unshare mounts": (272, 0x20000),
-    "unshare network": (272, 0x40000000), "setns": (308, 0, 0), "clone user": (56, 0x10000000 | 17, 0, 0, 0, 0),
-    "init_module": (175, b"", 0, b""), "finit_module": (313, 0, b"", 0), "delete_module": (176, b"x", 0),
-    "kexec_load": (246, 0, 0, 0, 0), "kexec_file_load": (320, 0, 0, 0, b"", 0), "reboot": (169, 0xFEE1DEAD, 672274793, 0, 0),
-    "swapon": (167, b"/tmp/x", 0), "swapoff": (168, b"/tmp/x"), "acct": (163, b"/tmp/x"), "syslog": (103, 3, 0, 0),
-    "quotactl": (179, 0, 0, 0, 0), "settimeofday": (164, ctypes.create_string_buffer(32), 0),
-    "clock_settime": (227, 0, ctypes.create_string_buffer(32)), "adjtimex": (159, ctypes.create_string_buffer(256)),
-    "iopl": (172, 3), "ioperm": (173, 0, 1, 1), "open_by_handle_at": (304, -100, ctypes.create_string_buffer(64), 0),
-    "fanotify_init": (300, 0, 0), "lookup_dcookie": (212, 0, 0, 0), "sethostname": (170, b"x", 1),
-    "setdomainname": (171, b"x", 1), "vhangup": (153,), "personality of another system": (135, 0x0040000),
-    "pidfd_getfd": (438, 0, 0, 0), "memfd_secret": (447, 0), "landlock": (444, 0, 0, 1), "move_pages": (279, 0, 0, 0, 0, 0, 0),
-    "set_mempolicy": (238, 0, 0, 0), "name space by clone3": (435, struct.pack("<Q", 0x10000000) + bytes(80), 88),
-}  # fmt: skip
+    "io_uring_setup": (425, 8, ctypes.create_string_buffer(128)),
+    "io_uring_enter": (426, 0, 0, 0, 0, 0, 0),
+    "io_uring_register": (427, 0, 0, 0, 0),
+    "bpf": (321, 0, ctypes.create_string_buffer(128), 128),
+    "perf_event_open": (298, ctypes.create_string_buffer(128), 0, -1, -1, 0),
+    "userfaultfd": (323, 1),
+    "ptrace traceme": (101, 0, 0, 0, 0),
+    "process_vm_readv": (310, os.getpid(), 0, 0, 0, 0, 0),
+    "process_vm_writev": (311, os.getpid(), 0, 0, 0, 0, 0),
+    "kcmp": (312, os.getpid(), os.getpid(), 0, 0, 0),
+    "add_key": (248, b"user", b"x", b"y", 1, -3),
+    "request_key": (249, b"user", b"x", 0, -3),
+    "keyctl": (250, 0, -3, 0),
+    "mount": (165, b"none", b"/tmp", b"tmpfs", 0, 0),
+    "umount2": (166, b"/tmp", 2),
+    "pivot_root": (155, b"/tmp", b"/tmp"),
+    "chroot": (161, b"/tmp"),
+    "open_tree": (428, -100, b"/", 1),
+    "move_mount": (429, -100, b"/", -100, b"/tmp", 0),
+    "fsopen": (430, b"tmpfs", 0),
+    "fspick": (433, -100, b"/", 0),
+    "mount_setattr": (442, -100, b"/", 0, 0, 0),
+    "unshare user": (272, 0x10000000),
+    "unshare mounts": (272, 0x20000),
+    "unshare network": (272, 0x40000000),
+    "setns": (308, 0, 0),
+    "clone user": (56, 0x10000000 | 17, 0, 0, 0, 0),
+    "init_module": (175, b"", 0, b""),
+    "finit_module": (313, 0, b"", 0),
+    "delete_module": (176, b"x", 0),
+    "kexec_load": (246, 0, 0, 0, 0),
+    "kexec_file_load": (320, 0, 0, 0, b"", 0),
+    "reboot": (169, 0xFEE1DEAD, 672274793, 0, 0),
+    "swapon": (167, b"/tmp/x", 0),
+    "swapoff": (168, b"/tmp/x"),
+    "acct": (163, b"/tmp/x"),
+    "syslog": (103, 3, 0, 0),
+    "quotactl": (179, 0, 0, 0, 0),
+    "settimeofday": (164, ctypes.create_string_buffer(32), 0),
+    "clock_settime": (227, 0, ctypes.create_string_buffer(32)),
+    "adjtimex": (159, ctypes.create_string_buffer(256)),
+    "iopl": (172, 3),
+    "ioperm": (173, 0, 1, 1),
+    "open_by_handle_at": (304, -100, ctypes.create_string_buffer(64), 0),
+    "fanotify_init": (300, 0, 0),
+    "lookup_dcookie": (212, 0, 0, 0),
+    "sethostname": (170, b"x", 1),
+    "setdomainname": (171, b"x", 1),
+    "vhangup": (153,),
+    "personality of another system": (135, 0x0040000),
+    "pidfd_getfd": (438, 0, 0, 0),
+    "memfd_secret": (447, 0),
+    "landlock": (444, 0, 0, 1),
+    "move_pages": (279, 0, 0, 0, 0, 0, 0),
+    "set_mempolicy": (238, 0, 0, 0),
+    "name space by clone3": (435, struct.pack("<Q", 0x10000000) + bytes(80), 88),
+}
 for name, arguments in unprivileged.items():
     call(name, *arguments)
 
@@ -89,12 +126,19 @@ report("x32 call", other_table())
 
 # -- sockets
 for name, family, kind, protocol in [
-    ("raw ICMP", socket.AF_INET, socket.SOCK_RAW, 1), ("raw IPv6", socket.AF_INET6, socket.SOCK_RAW, 58),
-    ("packet", 17, socket.SOCK_RAW, 3), ("kernel crypto", 38, socket.SOCK_SEQPACKET, 0),
-    ("vsock", 40, socket.SOCK_STREAM, 0), ("bluetooth", 31, socket.SOCK_RAW, 1), ("xdp", 44, socket.SOCK_RAW, 0),
-    ("can", 29, socket.SOCK_RAW, 1), ("rds", 21, socket.SOCK_SEQPACKET, 0), ("tipc", 30, socket.SOCK_DGRAM, 0),
-    ("key", 15, socket.SOCK_RAW, 2), ("smc", 43, socket.SOCK_STREAM, 0),
-]:  # fmt: skip
+    ("raw ICMP", socket.AF_INET, socket.SOCK_RAW, 1),
+    ("raw IPv6", socket.AF_INET6, socket.SOCK_RAW, 58),
+    ("packet", 17, socket.SOCK_RAW, 3),
+    ("kernel crypto", 38, socket.SOCK_SEQPACKET, 0),
+    ("vsock", 40, socket.SOCK_STREAM, 0),
+    ("bluetooth", 31, socket.SOCK_RAW, 1),
+    ("xdp", 44, socket.SOCK_RAW, 0),
+    ("can", 29, socket.SOCK_RAW, 1),
+    ("rds", 21, socket.SOCK_SEQPACKET, 0),
+    ("tipc", 30, socket.SOCK_DGRAM, 0),
+    ("key", 15, socket.SOCK_RAW, 2),
+    ("smc", 43, socket.SOCK_STREAM, 0),
+]:
     attempt(
         f"socket {name}",
         lambda family=family, kind=kind, protocol=protocol: socket.socket(family, kind, protocol),
@@ -112,17 +156,54 @@ def spared():
         file.write("-1000")
 
 
-WRITES = ["/x", "/etc/passwd", "/etc/ld.so.preload", "/usr/bin/x", "/opt/job/x", "/job/x", "/job/train.py", "/var/tmp/x",
-          "/run/x", "/dev/x", "/sys/x", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sysrq-trigger",
-          "/proc/sys/vm/overcommit_memory", "/sys/kernel/uevent_helper", "/sys/fs/cgroup/cgroup.procs",
-          "/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/pids/pids.max",
-          "/sys/fs/cgroup/devices/devices.allow", "/sys/fs/cgroup/release_agent", "/sys/fs/cgroup/memory/release_agent",
-          "/proc/1/mem"]  # fmt: skip
+WRITES = [
+    "/x",
+    "/etc/passwd",
+    "/etc/ld.so.preload",
+    "/usr/bin/x",
+    "/opt/job/x",
+    "/job/x",
+    "/job/train.py",
+    "/var/tmp/x",
+    "/run/x",
+    "/dev/x",
+    "/sys/x",
+    "/proc/sys/kernel/core_pattern",
+    "/proc/sys/kernel/modprobe",
+    "/proc/sysrq-trigger",
+    "/proc/sys/vm/overcommit_memory",
+    "/sys/kernel/uevent_helper",
+    "/sys/fs/cgroup/cgroup.procs",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/pids/pids.max",
+    "/sys/fs/cgroup/devices/devices.allow",
+    "/sys/fs/cgroup/release_agent",
+    "/sys/fs/cgroup/memory/release_agent",
+    "/proc/1/mem",
+]
 for path in WRITES:
     attempt(f"write {path}", lambda path=path: os.write(os.open(path, os.O_WRONLY | os.O_CREAT), b"1"))
-READS = ["/proc/kcore", "/proc/keys", "/proc/1/root/etc/shadow", "/etc/shadow", "/dev/mem", "/dev/kmsg",
-         "/dev/kvm", "/dev/fuse", "/dev/sda", "/dev/vda", "/dev/loop0", "/dev/loop-control", "/dev/net/tun",
-         "/proc/timer_list", "/proc/sched_debug", "/sys/firmware/dmi/tables/DMI", "/proc/acpi/wakeup", "/proc/scsi/scsi"]  # fmt: skip
+READS = [
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/1/root/etc/shadow",
+    "/etc/shadow",
+    "/dev/mem",
+    "/dev/kmsg",
+    "/dev/kvm",
+    "/dev/fuse",
+    "/dev/sda",
+    "/dev/vda",
+    "/dev/loop0",
+    "/dev/loop-control",
+    "/dev/net/tun",
+    "/proc/timer_list",
+    "/proc/sched_debug",
+    "/sys/firmware/dmi/tables/DMI",
+    "/proc/acpi/wakeup",
+    "/proc/scsi/scsi",
+]
 for path in READS:
     attempt(f"read {path}", lambda path=path: read_something(path))
 attempt("be spared by the kernel when memory is short", spared)
@@ -133,7 +214,7 @@ attempt("make a character device", lambda: os.mknod("/out/device", 0o20666, os.m
 def run_from_output():
     with open("/out/program", "w") as file:
         file.write("#!/bin/sh\necho ran\n")
-    os.chmod("/out/program", 0o755)
+    os.chmod("/out/program", 0o700)
     pid = os.posix_spawn("/out/program", ["program"], {})
     return os.waitpid(pid, 0)
 

@@ -38,10 +38,7 @@ async def test_the_container_is_locked_down_as_docker_itself_reports_it(bench: B
     spec = bench.spec("import time\nprint('ready'); time.sleep(600)")
     await bench.runner.prepare(spec)
     container = await bench.runner.start(spec)
-    shown = subprocess.run(
-        ["docker", "inspect", container], capture_output=True, text=True, check=True
-    ).stdout
-    inspected = json.loads(shown)[0]
+    inspected = json.loads(output_of("docker", "inspect", container))[0]
     host, config = inspected["HostConfig"], inspected["Config"]
     assert config["User"] == "10001:10001"
     assert host["CapDrop"] == ["ALL"]
@@ -76,8 +73,8 @@ os.symlink('/job/data', 'data'); os.symlink('/etc', 'checkpoints/data')
 os.mkfifo('pipe'); s = socket.socket(socket.AF_UNIX); s.bind('sock')
 open('ok.txt', 'w').write('fine'); os.link('ok.txt', 'hard.txt')
 open('sparse', 'wb').truncate(50 << 30)
-for name in ('a\nb', 'c\x1b[31mred', 'CON', 'nul.txt', 'tail.', ' lead', 'back\\slash', 'co:lon', 'st*r', 'x' * 255,
-             'Ok.TXT', 'e\u0301', 'r\u202etl'):
+for name in ('a\nb', 'c\x1b[31mred', 'CON', 'nul.txt', 'tail.', ' lead', 'back\\slash', 'co:lon', 'st*r',
+             'x' * 255, 'Ok.TXT', 'e\u0301', 'r\u202etl'):
     open(name, 'w').write('bad')
 open(b'bad\xff.bin', 'wb').close()
 os.mkdir('closed', 0); open('unreadable', 'w').close(); os.chmod('unreadable', 0)
@@ -144,8 +141,12 @@ def listener() -> Any:
         yield server.getsockname()[1]
 
 
+def output_of(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def host_addresses() -> list[str]:
-    shown = subprocess.run(["ip", "-j", "addr"], capture_output=True, text=True, check=True).stdout
+    shown = output_of("ip", "-j", "addr")
     return [
         info["local"]
         for link in json.loads(shown)
@@ -166,7 +167,8 @@ async def test_outbound_reaches_neither_host_nor_lan_nor_other_jobs_and_is_remov
     bench: Bench, listener: int, host_has: Callable[[str], bool]
 ) -> None:
     serving = bench.spec(
-        "import socket\ns = socket.create_server(('', 8000)); print(socket.gethostbyname(socket.gethostname()))\n"
+        "import socket\ns = socket.create_server(('', 8000))\n"
+        "print(socket.gethostbyname(socket.gethostname()))\n"
         "while True: s.accept()",
         network=NetworkMode.OUTBOUND,
         grace_s=0.0,
@@ -208,7 +210,7 @@ async def test_outbound_reaches_the_internet_through_the_resolver(bench: Bench, 
     assert f"blocked {address} 25" in bench.text
 
 
-class internet:  # noqa: N801 - reads as a statement
+class internet:
     """A public address (of TEST-NET-2, RFC 5737) behind a veth pair, answering on ports 443 and 25."""
 
     def __init__(self, tag: str) -> None:
@@ -239,7 +241,8 @@ class internet:  # noqa: N801 - reads as a statement
         run(*inside, "route", "add", "default", "via", "10.213.77.1")
         run("ip", "route", "add", "198.51.100.7/32", "via", "10.213.77.2")
         serve = (
-            "import socket, select\nl = [socket.create_server(('', p)) for p in (443, 25)]\nprint('up', flush=True)\n"
+            "import socket, select\nl = [socket.create_server(('', p)) for p in (443, 25)]\n"
+            "print('up', flush=True)\n"
             "while True: [s.accept() for s in select.select(l, [], [])[0]]"
         )
         command = ["ip", "netns", "exec", self._space, "python3", "-c", serve]
@@ -262,10 +265,7 @@ def _run(*command: str) -> None:
 async def test_a_gpu_that_docker_cannot_hand_out_is_said_plainly_and_cleaned_up(
     bench: Bench, host_has: Callable[[str], bool]
 ) -> None:
-    runtimes = subprocess.run(
-        ["docker", "info", "--format", "{{json .Runtimes}}"], capture_output=True, text=True, check=True
-    )
-    if "nvidia" in runtimes.stdout:
+    if "nvidia" in output_of("docker", "info", "--format", "{{json .Runtimes}}"):
         pytest.skip("this machine can hand out GPUs")
     spec = bench.spec("print(1)", gpus=("GPU-00000000-0000-0000-0000-000000000000",))
     await bench.runner.prepare(spec)

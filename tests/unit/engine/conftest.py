@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,10 @@ from p2p.core.messages.jobs import JobView, RateTerm, ResultStatement, Terms
 from p2p.core.money import Asset, cost_units
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import JobState
+from p2p.engine.live import LiveJob
 from p2p.net.identity import PeerIdentity
+from p2p.store.engine import JobRow
+from p2p.store.stages import Stage
 from p2p.wire.codec import encode
 
 JOB = "ab" * 16
@@ -101,3 +106,26 @@ def deal() -> Deal:
         memory_peak_bytes=1,
     )
     return Deal(spec, terms, view, statement, coordinator, node)
+
+
+@pytest.fixture
+def make_job(deal: Deal) -> Callable[[], tuple[JobRow, LiveJob]]:
+    """A job's row as the journal has it while results are being fetched."""
+
+    def make(**changes: Any) -> tuple[JobRow, LiveJob]:
+        values: dict[str, Any] = dict.fromkeys(JobRow.__dataclass_fields__)
+        values |= {
+            "job_id": JOB,
+            "revision": 5,
+            "stage": Stage.FETCHING,
+            "created_at_s": NOW_S,
+            "spec": encode(deal.spec),
+            "out_folder": "/out",
+            "terms": encode(deal.sign_terms()),
+            "view": encode(deal.view),
+            "statement": encode(deal.sign_statement()),
+            "cancel_wanted": False,
+        }
+        return JobRow(**{**values, **changes}), LiveJob(JOB)
+
+    return make

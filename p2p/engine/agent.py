@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import signal
 import socket
@@ -49,7 +50,7 @@ async def run_agent(home: Home, clock: Clock = SYSTEM_CLOCK) -> None:
         supervisors = Supervisors(engine, nursery)
         api = Api(engine, supervisors, nursery, nursery.cancel_scope.cancel, package_version())
         server = LocalServer(api.handlers(), api.streams())
-        serving.attach(engine)
+        await serving.attach(engine)
         nursery.start_soon(watch_events, engine)
         nursery.start_soon(_sweep_plans, engine)
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
@@ -67,7 +68,8 @@ async def open_engine(home: Home, clock: Clock) -> AsyncIterator[Engine]:
         async with _open_peer(home, identity, tables, clock) as peer:
             wallets = Wallets(home, tables, clock)
             link = CoordinatorLink(home, peer, wallets)
-            yield Engine(home, clock, tables, peer, wallets, link, InputSource(), LiveJobs())
+            source = InputSource(hmac.digest(identity.seed, b"cyxwiz grants", "sha256"))
+            yield Engine(home, clock, tables, peer, wallets, link, source, LiveJobs())
 
 
 @asynccontextmanager

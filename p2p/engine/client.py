@@ -47,7 +47,7 @@ class EngineClient:
         try:
             await self.call("status")
         except EnvironmentFailure as error:
-            if error.code == "agent_not_running":
+            if error.code in ("agent_not_running", "agent_gone"):
                 return False
             raise
         return True

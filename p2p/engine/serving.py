@@ -7,7 +7,7 @@ from pathlib import Path
 
 from p2p.core.errors import Refused
 from p2p.core.messages.transfer import ManifestReply, ManifestRequest, Side
-from p2p.engine.context import Engine, manifest_of, view_of
+from p2p.engine.context import Engine, manifest_of, spec_of, view_of
 from p2p.engine.live import Direction, Transfer
 from p2p.net.bulk import BulkServer
 from p2p.net.peer import Call
@@ -15,9 +15,15 @@ from p2p.store.engine import JobRow
 from p2p.store.stages import Stage
 from p2p.wire.codec import decode, encode
 
+_SERVED = (Stage.OPENED, Stage.FOLLOWING)
 
-def attach(engine: Engine) -> None:
-    """Serve on the engine's peer."""
+
+async def attach(engine: Engine) -> None:
+    """Serve on the engine's peer: also nodes that had begun to fetch before the engine was started again."""
+    for job in await engine.tables.unfinished():
+        view = view_of(job)
+        if job.stage in _SERVED and view is not None and view.state.is_leased and view.node_peer_id:
+            await _grant(engine, job, view.node_peer_id)
 
     async def manifest(call: Call) -> bytes:
         return await _manifest(engine, call)
@@ -34,19 +40,22 @@ async def _manifest(engine: Engine, call: Call) -> bytes:
         raise _not_yours()
     if not await _is_holder(engine, job, call.peer_id, request.epoch):
         raise _not_yours()
-    manifest = manifest_of(job)
+    grant = await _grant(engine, job, call.peer_id)
+    live = engine.live[job.job_id]
+    live.transfer = Transfer(Direction.UP, 0, spec_of(job).input_bytes)
+    live.news.ring()
+    return encode(ManifestReply(job.manifest, grant))
+
+
+async def _grant(engine: Engine, job: JobRow, peer_id: str) -> str:
     files = await engine.tables.input_files(job.job_id)
     sources = {file.path: Path(os.fsdecode(file.source)) for file in files}
-    grant = engine.source.grant(job.job_id, call.peer_id, manifest, sources)
-    live = engine.live[job.job_id]
-    live.transfer = Transfer(Direction.UP, 0, manifest.size_bytes)
-    live.news.ring()
-    return encode(ManifestReply(encode(manifest), grant))
+    return engine.source.grant(job.job_id, peer_id, manifest_of(job), sources)
 
 
 async def _is_holder(engine: Engine, job: JobRow, peer_id: str, epoch: int) -> bool:
     """Asks the coordinator when what is known here does not fit: the node may have heard first."""
-    if job.stage not in (Stage.OPENED, Stage.FOLLOWING):
+    if job.stage not in _SERVED:
         return False
     view = view_of(job)
     for asked in (False, True):

@@ -6,8 +6,8 @@ changed since it was packaged is noticed here, named, and never sent.
 
 from __future__ import annotations
 
+import hmac
 import os
-import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,9 +39,14 @@ class _Grant:
 
 
 class InputSource:
-    """The chunks of all jobs that are served now. Methods may be called from any thread."""
+    """The chunks of all jobs that are served now. Methods may be called from any thread.
 
-    def __init__(self) -> None:
+    The name of a grant follows from ``secret``, job and peer, so that an engine which was started again
+    gives the same, and a node goes on with what it has.
+    """
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        self._secret = secret or os.urandom(32)
         self._lock = threading.Lock()
         self._grants: dict[str, _Grant] = {}
         self._changed: dict[str, UserError] = {}
@@ -54,7 +59,7 @@ class InputSource:
             for index, ref in enumerate(entry.refs()):
                 place = _Place(sources[entry.path], index * CHUNK_BYTES, ref.size_bytes, entry.path)
                 places.setdefault(ref.hash, place)
-        name = secrets.token_hex(16)
+        name = hmac.digest(self._secret, f"{job_id} {peer_id}".encode(), "sha256").hex()
         with self._lock:
             self._drop(job_id)
             self._grants[name] = _Grant(job_id, peer_id, places)

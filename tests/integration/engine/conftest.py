@@ -412,7 +412,7 @@ class World:
         async with open_engine(self.home, SYSTEM_CLOCK) as engine, trio.open_nursery() as nursery:
             supervisors = Supervisors(engine, nursery)
             api = Api(engine, supervisors, nursery, nursery.cancel_scope.cancel, "0")
-            serving.attach(engine)
+            await serving.attach(engine)
             nursery.start_soon(watch_events, engine)
             if resume:
                 await supervisors.resume()

@@ -235,6 +235,19 @@ async def test_the_script_may_be_edited_while_the_job_waits_but_data_may_not(wor
         assert any(str(data / "big.bin") in event["detail"] for event in shown["events"])
 
 
+async def test_a_node_goes_on_fetching_after_the_engine_was_started_again(world: Any) -> None:
+    async with world.engine() as running:
+        job_id = await world.submit(running, data=str(make_data(world)))
+        await world.coordinator.run(job_id)
+        await running.until(job_id, lambda job: job.view and decode(JobView, job.view).state.is_leased)
+        reply = await ask(world, running, world.node.peer, job_id)
+        before = running.engine.peer.addresses
+    async with world.engine() as running:
+        assert running.engine.peer.addresses == before
+        chunks = await pull(running, world.node.peer, reply)
+    assert sum(map(len, chunks.values())) == CHUNK_BYTES + 10 + len("print('hello')\n")
+
+
 async def test_once_the_job_has_ended_nothing_is_served(world: Any) -> None:
     async with world.engine() as running:
         job_id = await world.submit(running)

@@ -145,4 +145,4 @@ class _Site:
 
 @cache
 def _file(name: str) -> bytes:
-    return (resources.files(__package__) / "page" / name).read_bytes()
+    return (resources.files(__package__) / "web" / name).read_bytes()

@@ -125,7 +125,7 @@ async def test_forms_and_other_methods_are_refused() -> None:
             assert (await site.post("claim", Content_Type=kind)).status_code == 415
         assert (await site.web.get("/api/claim", headers=site.headers())).status_code == 405
         assert (await site.web.post("/", headers=site.headers())).status_code == 405
-        for path in ("/../page.py", "/%2e%2e/page.py", "/main.js?x", "/page/main.js"):
+        for path in ("/../page.py", "/%2e%2e/page.py", "/main.js?x", "/web/main.js"):
             assert (await site.web.get(path)).status_code == 404
         await site.claim()
 
@@ -217,6 +217,20 @@ async def test_connections_have_a_limit_and_leave_again() -> None:
                     break
                 except httpx.TransportError:
                     await trio.sleep(0.01)
+
+
+async def test_token_and_key_are_in_no_log_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    async with waiting(timeout_s=1.0) as (site, ends):
+        key = await site.claim()
+        await site.post("prepare", '{"address": 5}', Authorization=key)
+        with trio.fail_after(30):
+            while not ends:
+                await trio.sleep(0.01)
+        said = caplog.text + repr(ends[0]) + "".join(ends[0].lines())
+        assert ends[0].code == "bad_answer"
+        assert site.token not in said
+        assert key.removeprefix("Bearer ") not in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -14,7 +14,6 @@ from p2p.chain.transaction import SignedTransaction
 from p2p.core.clock import Clock
 from p2p.core.errors import Bug, CyxWizError
 from p2p.core.jobspec import JobSpec
-from p2p.core.manifest import Manifest
 from p2p.core.messages.jobs import JobRef, JobView, ResultStatement, Terms
 from p2p.core.paths import Home
 from p2p.core.signing import Signed
@@ -92,11 +91,6 @@ class Engine:
 def spec_of(job: JobRow) -> JobSpec:
     """The job's specification."""
     return decode(JobSpec, job.spec)
-
-
-def manifest_of(job: JobRow) -> Manifest:
-    """The manifest of the job's inputs."""
-    return decode(Manifest, job.manifest)
 
 
 def terms_of(job: JobRow) -> tuple[Signed, Terms]:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import httpx
 import trio
-from p2p.chain.deploy import bootstrap
-from p2p.chain.faucet import faucet
 
 from p2p.chain.config import ChainConfig
+from p2p.chain.deploy import bootstrap
+from p2p.chain.faucet import faucet
 from p2p.chain.keys import create_keypair, load_keypair
 from p2p.core.errors import CyxWizError, EnvironmentFailure
 from p2p.core.ids import Wallet
@@ -123,7 +123,7 @@ async def _chain_up(home: Home, say: Say) -> str:
         request = {"jsonrpc": "2.0", "id": 1, "method": "getHealth"}
         try:
             async with httpx.AsyncClient(timeout=2) as client:
-                return (await client.post(url, json=request)).json().get("result") == "ok"
+                return bool((await client.post(url, json=request)).json().get("result") == "ok")
         except (httpx.HTTPError, ValueError):
             return False
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from p2p.chain.localnet import run_localnet
-
 from p2p.local.home import find_home, make_private
 from p2p.local.platform import ProcessLock
 

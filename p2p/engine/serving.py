@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from p2p.core.errors import Refused
+from p2p.core.manifest import Manifest
 from p2p.core.messages.transfer import ManifestReply, ManifestRequest, Side
-from p2p.engine.context import Engine, manifest_of, spec_of, view_of
+from p2p.engine.context import Engine, spec_of, view_of
 from p2p.engine.live import Direction, Transfer
 from p2p.net.bulk import BulkServer
 from p2p.net.peer import Call
@@ -44,13 +45,14 @@ async def _manifest(engine: Engine, call: Call) -> bytes:
     live = engine.live[job.job_id]
     live.transfer = Transfer(Direction.UP, 0, spec_of(job).input_bytes)
     live.news.ring()
-    return encode(ManifestReply(job.manifest, grant))
+    return encode(ManifestReply(await engine.tables.manifest(job.job_id), grant))
 
 
 async def _grant(engine: Engine, job: JobRow, peer_id: str) -> str:
     files = await engine.tables.input_files(job.job_id)
     sources = {file.path: Path(os.fsdecode(file.source)) for file in files}
-    return engine.source.grant(job.job_id, peer_id, manifest_of(job), sources)
+    manifest = decode(Manifest, await engine.tables.manifest(job.job_id))
+    return engine.source.grant(job.job_id, peer_id, manifest, sources)
 
 
 async def _is_holder(engine: Engine, job: JobRow, peer_id: str, epoch: int) -> bool:

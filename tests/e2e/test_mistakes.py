@@ -20,32 +20,33 @@ def _config(folder: Path, **fields: object) -> list[str]:
     return []
 
 
+def _write(path: Path, text: str) -> list[str]:
+    path.write_text(text)
+    return []
+
+
+def _remove(path: Path) -> list[str]:
+    path.unlink()
+    return []
+
+
+def _evil_requirements(folder: Path) -> list[str]:
+    _write(folder / "r.txt", "evil @ file:///tmp/evil.tar.gz")
+    return ["--requirements", str(folder / "r.txt")]
+
+
+DEAR = ["--asset", "usdc", "--gpu", "h200", "--timeout", "86400"]
+
 MISTAKES: dict[str, tuple[Callable[[Path], list[str]], int, str]] = {
     "wrong config": (lambda folder: _config(folder, gpu="any"), 2, "unknown field 'gpu'"),
-    "config not json": (
-        lambda folder: ((folder / "config.json").write_text("{") and []) or [],
-        2,
-        "not valid JSON",
-    ),
-    "missing script": (lambda folder: (folder / "train.py").unlink() or [], 2, "train.py"),
-    "broken script": (lambda folder: ((folder / "train.py").write_text("def (") and []) or [], 2, "line 1"),
+    "config not json": (lambda folder: _write(folder / "config.json", "{"), 2, "not valid JSON"),
+    "missing script": (lambda folder: _remove(folder / "train.py"), 2, "train.py"),
+    "broken script": (lambda folder: _write(folder / "train.py", "def ("), 2, "line 1"),
     "missing data": (lambda folder: ["--data", str(folder / "nowhere")], 2, "nowhere"),
     "unknown gpu": (lambda folder: _config(folder, gpu_type="rtx9999"), 2, "rtx9999"),
     "price too low": (lambda folder: _config(folder, max_price=0.0001), 4, "price"),
-    "not enough balance": (
-        lambda folder: ["--asset", "usdc", "--gpu", "h200", "--timeout", "86400"],
-        4,
-        "balance",
-    ),
-    "bad requirements": (
-        lambda folder: (
-            ((folder / "r.txt").write_text("evil @ file:///tmp/evil.tar.gz")
-            and ["--requirements", str(folder / "r.txt")])
-            or []
-        ),
-        2,
-        "evil",
-    ),
+    "not enough balance": (lambda _: DEAR, 4, "balance"),
+    "bad requirements": (_evil_requirements, 2, "evil"),
 }
 
 

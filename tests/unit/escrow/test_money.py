@@ -210,6 +210,31 @@ def test_sol_and_token_accounts_do_not_mix(sol_stage: Any) -> None:
     box.check_books()
 
 
+def test_a_token_is_not_paid_out_in_sol_nor_sol_in_tokens(sol_stage: Any) -> None:
+    """A withdrawal of the one asset with the other's accounts, though there is enough of both."""
+    box, build, who = sol_stage.box, sol_stage.build, sol_stage.buyer
+    for asset in Asset:
+        box.must(build.deposit(who.address, asset, 100), who)
+    usdc_asset = box.addresses.asset(Asset.USDC)
+    box.set_account(usdc_asset, box.data(usdc_asset), box.addresses.program, 10**12)
+    token, sol = build.withdraw(who.address, Asset.USDC, 5), build.withdraw(who.address, Asset.SOL, 5)
+    as_sol = Instruction(token.program_id, bytes(token.data), list(token.accounts)[:3])
+    as_token = Instruction(sol.program_id, bytes(sol.data), list(sol.accounts) + list(token.accounts)[3:])
+    sol_stage.refused("wrong_asset", as_sol, who)
+    sol_stage.refused("wrong_asset", as_token, who)
+
+
+def test_adding_an_asset_calls_only_the_real_programs(sol_stage: Any) -> None:
+    box = sol_stage.box
+    at = type(box.addresses)(box.addresses.program, to_pubkey(box.signer().address))
+    box.add_mint(at.usdc_mint)
+    step = type(box.build)(at).add_asset(box.admin.address, Asset.USDC)
+    for slot in (3, 6):
+        for fake in (TOKEN_2022, at.program):
+            sol_stage.refused("wrong_program", with_slot(step, slot, fake), box.admin)
+    box.must(step, box.admin)
+
+
 @pytest.mark.parametrize("program", [TOKEN_2022, TOKEN_PROGRAM])
 def test_only_a_classic_mint_becomes_an_asset(sol_stage: Any, program: Pubkey) -> None:
     """Token-2022 with the classic length, and a token account in the place of a mint."""
@@ -253,4 +278,26 @@ def test_the_program_refuses_to_leave_less_than_it_owes(sol_stage: Any) -> None:
     data = stage.box.data(address)
     stage.box.set_account(address, data, stage.box.addresses.program, stage.box.lamports(address) - 600)
     ran = stage.box.send(stage.build.withdraw(stage.buyer.address, Asset.SOL, 1000), stage.buyer)
+    assert ran.error == "vault_short"
+
+
+@pytest.mark.parametrize("left", [0, 1, rent_lamports(ASSET_BYTES) - 1])
+def test_the_rent_is_not_paid_out(sol_stage: Any, left: int) -> None:
+    """Nor when the vault was robbed by force of even more than what is owed."""
+    stage = sol_stage
+    stage.deposit(units=1000)
+    address = stage.box.addresses.asset(Asset.SOL)
+    stage.box.set_account(address, stage.box.data(address), stage.box.addresses.program, 1000 + left)
+    ran = stage.box.send(stage.build.withdraw(stage.buyer.address, Asset.SOL, 1000), stage.buyer)
+    assert ran.error == "vault_short"
+
+
+def test_what_is_owed_never_wraps(stage: Any) -> None:
+    """A balance larger than all that is owed, put there by force, is not paid out."""
+    stage.deposit(units=1000)
+    address = stage.box.addresses.asset(stage.asset)
+    data = bytearray(stage.box.data(address))
+    data[72:80] = (999).to_bytes(8, "little")
+    stage.box.set_account(address, bytes(data), stage.box.addresses.program, stage.box.lamports(address))
+    ran = stage.box.send(stage.build.withdraw(stage.buyer.address, stage.asset, 1000), stage.buyer)
     assert ran.error == "vault_short"

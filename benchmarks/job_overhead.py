@@ -3,7 +3,8 @@
     python benchmarks/job_overhead.py [--rounds 7] [--json]
 
 Measured, medians: from preparing to the script's first line, and from the script's exit to 1 MB of its
-output collected. The reference starts an unhardened container with an ordinary bind mount and waits for the same line.
+output collected. The reference starts an unhardened container with an ordinary bind mount and waits for
+the same line.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -123,10 +124,16 @@ def set_rules(bridge: Bridge, allow: list[tuple[str, int]]) -> list[str]:
 
 
 def remove_rules(bridge: Bridge) -> None:
-    """Take the rules of ``bridge`` out again."""
-    for command, rule in _hooks(bridge, host_resolvers()):
-        while _holds(command, rule):
-            _run(command, "-w", "5", "-D", *rule)
+    """Take every rule that names the bridge out again, whatever the resolvers were when it was made."""
+    for command in ("iptables", "ip6tables"):
+        if not shutil.which(command):
+            continue
+        for chain in ("DOCKER-USER", "INPUT", "FORWARD"):
+            if not _succeeds(command, "-w", "5", "-n", "-L", chain):
+                continue
+            for rule in _run(command, "-w", "5", "-S", chain).splitlines():
+                if rule.startswith("-A ") and bridge.interface in rule.split():
+                    _run(command, "-w", "5", "-D", *shlex.split(rule)[1:])
     if _succeeds("iptables", "-w", "5", "-n", "-L", bridge.chain):
         _run("iptables", "-w", "5", "-F", bridge.chain)
         _run("iptables", "-w", "5", "-X", bridge.chain)

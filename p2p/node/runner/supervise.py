@@ -205,6 +205,8 @@ class Supervisor:
         if not self._output_is_full():
             self._full_since_s = None
             return None
+        if not volume.is_mounted(self._folders.mount):  # nothing else holds it back
+            return FailureCode.OUTPUT_FULL, self._output_words()
         now = self._clock.monotonic_s()
         if self._full_since_s is None:
             self._full_since_s = now

@@ -108,6 +108,24 @@ except OSError: time.sleep(600)
     assert report.failure is FailureCode.OUTPUT_FULL
 
 
+async def test_without_mounts_a_watcher_stops_the_job_that_writes_too_much(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.node.runner.volume.can_mount", lambda: False)
+    script = """
+import time
+with open("big", "wb") as f:
+    for _ in range(40): f.write(bytes(1 << 20))
+print("written"); time.sleep(600)
+"""
+    spec = bench.spec(script, grace_s=0.0)
+    words = await bench.runner.prepare(spec)
+    assert "overshoot" in words
+    report = await bench.run(spec)
+    assert report.failure is FailureCode.OUTPUT_FULL
+    assert not bench.runner.folders(spec).disk.exists()
+
+
 @pytest.mark.parametrize("where", ["/tmp", "/dev/shm"])
 async def test_temporary_folders_are_bounded_too(bench: Bench, where: str) -> None:
     script = f"""

@@ -31,7 +31,6 @@ class JobRow:
     updated_at_s: float
     wallet: str
     spec: bytes
-    manifest: bytes
     out_folder: str
     cancel_wanted: bool
     terms: bytes | None
@@ -87,13 +86,14 @@ _COLUMNS = tuple(field.name for field in fields(JobRow))
 _FLAGS = ("cancel_wanted", "log_complete")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM jobs"
 _INSERT = """
-    INSERT INTO jobs (job_id, revision, stage, created_at_s, updated_at_s, wallet, spec, manifest, out_folder)
-    VALUES (:job_id, 1, 'packaged', :now_s, :now_s, :wallet, :spec, :manifest, :out_folder)
+    INSERT INTO jobs (job_id, revision, stage, created_at_s, updated_at_s, wallet, spec, out_folder)
+    VALUES (:job_id, 1, 'packaged', :now_s, :now_s, :wallet, :spec, :out_folder)
 """
+_INSERT_MANIFEST = "INSERT INTO input_manifests (job_id, manifest) VALUES (?, ?)"
 _INSERT_FILE = "INSERT INTO input_files (job_id, path, source, size_bytes) VALUES (?, ?, ?, ?)"
 _INSERT_EVENT = """
     INSERT INTO job_events (job_id, at_s, state, detail, remote_seq) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (remote_seq) DO NOTHING
+    ON CONFLICT (job_id, remote_seq) DO NOTHING
 """
 _BY_PREFIX = _SELECT + " WHERE substr(job_id, 1, length(?1)) = ?1 ORDER BY created_at_s DESC LIMIT 2"
 _OLD_DROPPED = "DELETE FROM jobs WHERE stage = 'dropped' AND updated_at_s < ? RETURNING job_id"
@@ -120,10 +120,11 @@ class EngineTables:
     async def add(self, job: NewJob) -> JobRow:
         """Write a packaged job down, with its files."""
         now_s = self._clock.now_s()
-        row = {name: getattr(job, name) for name in ("job_id", "wallet", "spec", "manifest", "out_folder")}
+        row = {name: getattr(job, name) for name in ("job_id", "wallet", "spec", "out_folder")}
 
         def write(connection: sqlite3.Connection) -> JobRow:
             connection.execute(_INSERT, row | {"now_s": now_s})
+            connection.execute(_INSERT_MANIFEST, (job.job_id, job.manifest))
             rows = ((job.job_id, file.path, file.source, file.size_bytes) for file in job.files)
             connection.executemany(_INSERT_FILE, rows)
             connection.execute(_INSERT_EVENT, (job.job_id, now_s, Stage.PACKAGED.value, "", None))
@@ -177,8 +178,8 @@ class EngineTables:
 
     async def unfinished(self) -> tuple[JobRow, ...]:
         """Jobs on which the engine goes on by itself, oldest first."""
-        found = await self._many(_SELECT + " ORDER BY created_at_s", ())
-        return tuple(job for job in found if job.stage.needs_work)
+        stages = ", ".join(f"'{stage.value}'" for stage in Stage if stage.needs_work)
+        return await self._many(f"{_SELECT} WHERE stage IN ({stages}) ORDER BY created_at_s", ())
 
     async def waiting(self) -> tuple[JobRow, ...]:
         """Plans to which nobody has said yes or no."""
@@ -191,6 +192,14 @@ class EngineTables:
             return tuple(row["job_id"] for row in connection.execute(_OLD_DROPPED, (before_s,)).fetchall())
 
         return await self._journal.write(write)
+
+    async def manifest(self, job_id: str) -> bytes:
+        """The encoded manifest of the job's inputs."""
+        sql = "SELECT manifest FROM input_manifests WHERE job_id = ?"
+        row = await self._journal.read(lambda c: c.execute(sql, (job_id,)).fetchone())
+        if row is None:
+            raise Bug(f"job {job_id} has no manifest in the journal")
+        return bytes(row["manifest"])
 
     async def input_files(self, job_id: str) -> tuple[InputFile, ...]:
         """The job's inputs and where they lie."""

@@ -42,6 +42,7 @@ async def test_a_job_is_kept_with_its_files(tables: EngineTables) -> None:
     job = await add(tables)
     assert (job.stage, job.revision, job.cancel_wanted) == (Stage.PACKAGED, 1, False)
     assert await tables.job(job.job_id) == job
+    assert await tables.manifest(job.job_id) == b"manifest"
     assert {file.source for file in await tables.input_files(job.job_id)} == {b"/x/train.py", b"/x/\xff/a"}
 
 
@@ -149,3 +150,10 @@ def test_every_stage_leads_to_an_end() -> None:
 def test_money_that_may_have_moved_is_never_dropped() -> None:
     for stage in set(Stage) - {Stage.PACKAGED, Stage.QUOTED, Stage.OPENING, Stage.DROPPED}:
         assert Stage.DROPPED not in STAGES[stage]
+
+
+async def test_two_coordinators_may_number_their_events_alike(tables: EngineTables) -> None:
+    first, second = await add(tables), await add(tables)
+    for job in (first, second):
+        await tables.add_events(job.job_id, [EventRow(1001.0, "queued", "", 1)])
+        assert [event.state for event in await tables.events(job.job_id)] == ["packaged", "queued"]

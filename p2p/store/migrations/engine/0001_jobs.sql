@@ -13,7 +13,6 @@ CREATE TABLE jobs (
     updated_at_s REAL NOT NULL,
     wallet TEXT NOT NULL,
     spec BLOB NOT NULL,                     -- encoded
-    manifest BLOB NOT NULL,                 -- of the inputs, encoded
     out_folder TEXT NOT NULL,
     cancel_wanted INTEGER NOT NULL DEFAULT 0 CHECK (cancel_wanted IN (0, 1)),
     terms BLOB,                             -- the coordinator's signed terms, encoded
@@ -39,6 +38,12 @@ CREATE TABLE jobs (
 
 CREATE INDEX jobs_newest ON jobs (created_at_s);
 
+-- The manifest of a job's inputs, encoded: large, and seldom needed.
+CREATE TABLE input_manifests (
+    job_id TEXT PRIMARY KEY REFERENCES jobs (job_id) ON DELETE CASCADE,
+    manifest BLOB NOT NULL
+) STRICT;
+
 -- Where each input file of a job lies, as it was when it was hashed.
 CREATE TABLE input_files (
     job_id TEXT NOT NULL REFERENCES jobs (job_id) ON DELETE CASCADE,
@@ -55,7 +60,8 @@ CREATE TABLE job_events (
     at_s REAL NOT NULL,
     state TEXT NOT NULL,
     detail TEXT NOT NULL,
-    remote_seq INTEGER UNIQUE
+    remote_seq INTEGER,
+    UNIQUE (job_id, remote_seq)
 ) STRICT;
 
 CREATE INDEX job_events_of_job ON job_events (job_id, seq);

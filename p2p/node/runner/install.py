@@ -182,7 +182,10 @@ class Installer:
                     line = clean_bytes(entry.data, LINE_CHARS).rstrip()
                     if line and len(output) < OUTPUT_KEPT_LINES:
                         output.append(line)
-                        log(line)
+                        if not line.startswith(
+                            "WARNING"
+                        ):  # about this machine's index: not the buyer's business
+                            log(line)
             state = await self._daemon.call(
                 "inspect a container", lambda client: read_state(client.inspect_container(found))
             )
@@ -220,7 +223,7 @@ class Installer:
             environment={
                 "HOME": "/tmp",
                 "TMPDIR": "/work/tmp",
-                "PIP_CONFIG_FILE": "/pip/pip.conf",
+                "PIP_CONFIG_FILE": "/pip/pip.conf" if host.settings else os.devnull,
                 "PYTHONDONTWRITEBYTECODE": "",
                 **host.environment,
             },

@@ -86,6 +86,7 @@ async def test_wheels_are_locked_by_hash_installed_and_imported(bench: Bench, li
     again = await bench.runner.install_requirements(spec, said.append)
     assert again == lock
     assert len([line for line in said if line.startswith("Resolving")]) == 1
+    assert not any(str(links) in line for line in said)
     assert not (bench.runner.folders(spec).root / "pip").exists()
     report = await bench.run(spec)
     assert "42 /deps/cyxgood.py" in bench.text

@@ -83,6 +83,8 @@ async def test_several_accounts_and_the_one_that_was_chosen_signs(tab: Person, c
     async def person() -> None:
         await tab.pick()
         assert wallet_of(31) in await tab.see("Which account should sign?")
+        assert await tab.evaluate("document.activeElement.tagName") == "H1"  # a screen reader follows
+        assert await tab.evaluate("[...document.querySelectorAll('input')].every(i => i.labels.length === 1)")
         await tab.click(chosen)
         await tab.click("Continue")
         await tab.agree()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import trio
 
@@ -11,7 +12,7 @@ from coordinator.domain.matching import FreeSlot, covers, fits, free_slots
 from coordinator.domain.reasons import Reason
 from coordinator.service.context import Context
 from coordinator.store import jobs, nodes, rates
-from coordinator.store.database import Tx, UniqueBroken
+from coordinator.store.database import Database, Tx, UniqueBroken
 from coordinator.store.records import JobRow
 from p2p.core.errors import Bug, CyxWizError, EnvironmentFailure, Refused
 from p2p.core.limits import ASSIGN_TIMEOUT_S, CLAIMS_PER_PASS_MAX, DISPATCH_SWEEP_S, LEASE_S, REASON_MAX_CHARS
@@ -24,15 +25,20 @@ from p2p.wire.codec import decode, encode
 logger = logging.getLogger(__name__)
 
 
-def claim_for(tx: Tx, free: FreeSlot, now_s: float) -> JobRow | None:
+def claim_for(db: Database, free: FreeSlot, now_s: float) -> JobRow | None:
     """Claim the oldest job that fits a slot, and look at it again with the pure rules.
 
-    :raises Bug: SQL and rules disagree; nothing is claimed then.
+    Blocks. Which nodes a job keeps away from is left to the statement, which has just read it.
+
+    :raises Bug: SQL and rules disagree; the job is back in the queue, away from this node.
+    :raises UniqueBroken: the slot was taken meanwhile.
     """
-    job = jobs.claim(tx, free, now_s)
-    if job is not None and not fits(jobs.needs(tx, job, now_s), free.node, free.slot, now_s):
-        raise Bug(f"job {job.job_id} was claimed for a slot that it does not fit")
-    return job
+    job = db.transact_one(lambda tx: jobs.claim(tx, free, now_s))
+    if job is None or fits(jobs.needs_by_columns(job), free.node, free.slot, now_s):
+        return job
+    step = after_refusal(job.attempt)
+    db.transact(lambda tx: jobs.requeue(tx, job, step, Reason.NODE_REFUSED.value, now_s))
+    raise Bug(f"job {job.job_id} was claimed for a slot that it does not fit")
 
 
 class Dispatcher:
@@ -87,7 +93,8 @@ class Dispatcher:
 
     async def _claim(self, free: FreeSlot) -> JobRow | None:
         try:
-            job = await self._context.run(lambda tx: claim_for(tx, free, self._context.now_s()))
+            claim = partial(claim_for, self._context.db, free, self._context.now_s())
+            job = await self._context.db.in_thread(claim)
         except UniqueBroken:
             return None  # the slot was taken by another coordinator
         if job is not None:

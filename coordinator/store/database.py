@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -66,6 +67,27 @@ class Tx:
                 cursor.executemany(self._queries[query], parameters)
 
 
+class _OneStatement(Tx):
+    """Refuses a second statement, which would be another transaction."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        super().__init__(connection)
+        self._used = False
+
+    def one_as(self, kind: type[T], query: str, /, **parameters: Any) -> T | None:
+        self._use()
+        return super().one_as(kind, query, **parameters)
+
+    def execute(self, query: str, /, **parameters: Any) -> int:
+        self._use()
+        return super().execute(query, **parameters)
+
+    def _use(self) -> None:
+        if self._used:
+            raise Bug("a second statement in a transaction of one")
+        self._used = True
+
+
 def as_json(value: Any) -> Jsonb:
     """A parameter for a ``jsonb`` column."""
     return Jsonb(value)
@@ -83,6 +105,22 @@ class Overdrawn(Exception):
     """A posting would make an account negative."""
 
 
+class _Attempt:
+    """Whether a failed attempt certainly changed nothing and may go better on another connection."""
+
+    def __init__(self) -> None:
+        self.may_be_repeated = False
+
+    @contextmanager
+    def on(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
+        """Around the work, inside the transaction: what fails in here was not committed."""
+        try:
+            yield
+        except (*_RETRIED, psycopg.OperationalError) as error:
+            self.may_be_repeated = isinstance(error, _RETRIED) or connection.broken
+            raise
+
+
 class Database:
     """A pool of connections to one database. Its blocking methods may be called from any thread."""
 
@@ -93,7 +131,6 @@ class Database:
             min_size=1,
             max_size=connections_max,
             timeout=DATABASE_WAIT_S,
-            check=ConnectionPool.check_connection,
             kwargs={"options": f"-c statement_timeout={int(DATABASE_STATEMENT_TIMEOUT_S * 1000)}"},
             open=False,
         )
@@ -121,26 +158,47 @@ class Database:
         self.close()
 
     def transact(self, work: Callable[[Tx], T]) -> T:
-        """Run ``work`` in one transaction of this thread; again if PostgreSQL had to break a deadlock.
+        """Run ``work`` in one transaction of this thread.
+
+        Again if PostgreSQL had to break a deadlock, or if the connection had died while it lay in the pool
+        (its server was restarted): nothing was committed then.
 
         :raises EnvironmentFailure: the database cannot be reached or has no room.
         :raises UniqueBroken: another transaction holds what only one may hold.
         :raises Overdrawn: an account would be negative.
         """
         for tries_left in range(DATABASE_TRANSACTION_RETRIES_MAX, -1, -1):
+            attempt = _Attempt()
             try:
-                with _explained(), self._pool.connection() as connection:
+                with _explained(), self._pool.connection() as connection, attempt.on(connection):
                     return work(Tx(connection))
-            except _RETRIED:
-                if not tries_left:
+            except (*_RETRIED, EnvironmentFailure):
+                if not tries_left or not attempt.may_be_repeated:
                     raise
         raise Bug("a transaction was tried no times")
 
+    def transact_one(self, work: Callable[[Tx], T]) -> T:
+        """Like :meth:`transact` for work of a single statement, which is a transaction by itself.
+
+        Saves the round trips of BEGIN and COMMIT.
+        """
+        with _explained(), self._pool.connection() as connection:
+            connection.autocommit = True
+            try:
+                return work(_OneStatement(connection))
+            finally:
+                if not connection.broken:
+                    connection.autocommit = False
+
     async def run(self, work: Callable[[Tx], T]) -> T:
         """:meth:`transact` in a worker thread; a commit that has begun is never cancelled."""
+        return await self.in_thread(partial(self.transact, work))
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Anything that blocks on this database, in a worker thread that is sure to get a connection."""
         if self._limiter is None:
             self._limiter = trio.CapacityLimiter(self._limiter_tokens)
-        return await trio.to_thread.run_sync(self.transact, work, limiter=self._limiter)
+        return await trio.to_thread.run_sync(work, limiter=self._limiter)
 
     @contextmanager
     def raw(self) -> Iterator[psycopg.Connection[Any]]:

@@ -10,7 +10,7 @@ from coordinator.domain.reasons import Reason
 from coordinator.store.database import Tx, as_json
 from coordinator.store.records import JobRow
 from p2p.core.errors import Refused
-from p2p.core.jobspec import JobSpec
+from p2p.core.jobspec import JobSpec, NetworkMode
 from p2p.core.limits import LEASE_S
 from p2p.core.messages.jobs import JobEvent, Terms
 from p2p.core.signing import Domain, Signed, statement_hash
@@ -156,6 +156,18 @@ def claim(tx: Tx, free: FreeSlot, now_s: float) -> JobRow | None:
         now_s=now_s,
         lease_expires_at_s=now_s + LEASE_S,
         code=Reason.CLAIMED.value,
+    )
+
+
+def needs_by_columns(job: JobRow) -> JobNeeds:
+    """What the rules need for a yes or no, from the columns that the claim itself looks at."""
+    return JobNeeds(
+        gpu_type=job.gpu_type,
+        min_vram_bytes=job.min_vram_bytes,
+        max_price_usd_micros_per_hour=None,  # is in the rates: no class above it has one
+        network=NetworkMode(job.network),
+        disk_bytes=job.disk_bytes,
+        rates={gpu_class: rate["usd"] for gpu_class, rate in job.rates.items()},
     )
 
 

@@ -62,7 +62,7 @@ CREATE TABLE asset_prices (
 
 CREATE TABLE jobs (
     job_id text PRIMARY KEY CHECK (job_id ~ '^[0-9a-f]{32}$'),
-    queue_seq bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    queue_seq bigint GENERATED ALWAYS AS IDENTITY,
     name text NOT NULL,
     buyer text NOT NULL,
     engine_peer_id text NOT NULL,
@@ -113,10 +113,11 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_queue ON jobs (queue_seq) WHERE state = 'queued';
 CREATE INDEX jobs_of_buyer ON jobs (buyer, queue_seq DESC);
-CREATE INDEX jobs_of_node ON jobs (node_wallet, queue_seq DESC) WHERE node_wallet IS NOT NULL;
-CREATE INDEX jobs_leased ON jobs (lease_expires_at_s)
+CREATE INDEX jobs_earned ON jobs (node_wallet, queue_seq DESC)
+    WHERE state IN ('running', 'delivering', 'completed', 'settled', 'cancelled');
+-- Not on lease_expires_at_s, so that a renewal changes no index; there are no more leases than slots.
+CREATE INDEX jobs_leased ON jobs (node_peer_id)
     WHERE state IN ('assigned', 'staging', 'running', 'delivering');
-CREATE INDEX jobs_unpaid ON jobs (queue_seq) WHERE state IN ('completed', 'failed', 'cancelled');
 -- One job per slot. A job that only delivers no longer needs its GPU.
 CREATE UNIQUE INDEX one_job_per_slot ON jobs (node_peer_id, slot)
     WHERE state IN ('assigned', 'staging', 'running');
@@ -130,7 +131,7 @@ CREATE TABLE job_exclusions (
 );
 
 CREATE TABLE job_events (
-    seq bigint PRIMARY KEY,
+    seq bigint NOT NULL,
     job_id text NOT NULL REFERENCES jobs,
     buyer text NOT NULL,
     at_s double precision NOT NULL,
@@ -139,11 +140,11 @@ CREATE TABLE job_events (
     epoch integer NOT NULL,
     attempt integer NOT NULL,
     code text NOT NULL,
-    detail text NOT NULL
+    detail text NOT NULL,
+    PRIMARY KEY (job_id, seq)
 );
 CREATE SEQUENCE job_event_seq OWNED BY job_events.seq;
 CREATE INDEX job_events_of_buyer ON job_events (buyer, seq);
-CREATE INDEX job_events_of_job ON job_events (job_id, seq);
 
 -- A watcher resumes after the last number it saw, so numbers of one buyer must become visible in order:
 -- the number is drawn under a lock that lasts until the commit.
@@ -276,5 +277,4 @@ CREATE TABLE outbox (
 CREATE UNIQUE INDEX one_live_action ON outbox (job_id, kind) WHERE state IN ('waiting', 'prepared', 'sent');
 CREATE UNIQUE INDEX one_verdict_action ON outbox (job_id)
     WHERE kind IN ('settle', 'refund') AND state IN ('waiting', 'prepared', 'sent', 'confirmed');
-CREATE INDEX outbox_due ON outbox (next_try_at_s) WHERE state IN ('prepared', 'sent');
 CREATE INDEX outbox_of_job ON outbox (job_id, action_id);

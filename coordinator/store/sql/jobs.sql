@@ -31,6 +31,7 @@ SELECT * FROM jobs WHERE job_id LIKE %(prefix)s || '%%' ORDER BY queue_seq DESC 
 -- name: claim
 -- The oldest queued job that a free slot can take: claimed, its event and its chain action written, at once.
 -- The conditions are those of coordinator.domain.matching, which looks again at what comes out.
+-- OFFSET 0 keeps each NOT EXISTS a look-up per candidate; as a join it would read every live action.
 WITH picked AS (
     SELECT j.job_id FROM jobs j
     WHERE j.state = 'queued'
@@ -40,9 +41,9 @@ WITH picked AS (
         AND j.network = ANY(%(networks)s)
         AND j.disk_bytes <= %(disk_free_bytes)s
         AND NOT EXISTS (SELECT FROM job_exclusions x
-            WHERE x.job_id = j.job_id AND x.peer_id = %(peer_id)s AND x.until_s > %(now_s)s)
+            WHERE x.job_id = j.job_id AND x.peer_id = %(peer_id)s AND x.until_s > %(now_s)s OFFSET 0)
         AND NOT EXISTS (SELECT FROM outbox o
-            WHERE o.job_id = j.job_id AND o.kind = 'assign' AND o.state IN ('prepared', 'sent'))
+            WHERE o.job_id = j.job_id AND o.kind = 'assign' AND o.state IN ('waiting', 'prepared', 'sent') OFFSET 0)
     ORDER BY j.queue_seq
     LIMIT 1
     FOR UPDATE OF j SKIP LOCKED
@@ -173,7 +174,8 @@ SELECT j.job_id, j.updated_at_s, j.asset, j.used_units, j.fee_bps, j.state,
     coalesce((SELECT o.signature FROM outbox o WHERE o.job_id = j.job_id AND o.kind = 'settle'
         ORDER BY o.action_id DESC LIMIT 1), '') AS signature
 FROM jobs j WHERE j.node_wallet = %(wallet)s
-    AND (j.state IN ('running', 'delivering', 'completed', 'settled') OR (j.state = 'cancelled' AND j.used_units > 0))
+    AND j.state IN ('running', 'delivering', 'completed', 'settled', 'cancelled')
+    AND (j.state <> 'cancelled' OR j.used_units > 0)
 ORDER BY j.queue_seq DESC LIMIT %(limit)s;
 
 -- name: counts

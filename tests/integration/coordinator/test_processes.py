@@ -76,7 +76,9 @@ def test_another_user_of_the_machine_is_kept_out(server: EmbeddedPostgres) -> No
     # Even if the folder's own permissions were opened up.
     server.folder.chmod(0o777)
     command = [server._bin / "psql", dsn, "-c", "SELECT 1"]
-    done = subprocess.run(command, user=65534, cwd="/", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, user=65534, group=65534, extra_groups=[], capture_output=True, text=True, check=False
+    )
     assert done.returncode != 0
     assert "Peer authentication failed" in done.stderr
 

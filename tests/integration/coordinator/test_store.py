@@ -23,7 +23,7 @@ from coordinator.store.database import Database, Tx, UniqueBroken
 from coordinator.store.jobs import NewJob
 from coordinator.store.migrate import load_migrations, migrate, pending
 from coordinator.store.records import JobRow
-from p2p.core.errors import EnvironmentFailure, Refused
+from p2p.core.errors import Bug, EnvironmentFailure, Refused
 from p2p.core.ids import new_job_id
 from p2p.core.jobspec import JobConfig, JobSpec, NetworkMode
 from p2p.core.limits import GIB, LEASE_S
@@ -68,7 +68,7 @@ def free(peer_id: str = "node", slot: str = "cpu", **traits: Any) -> FreeSlot:
 
 
 def claim(db: Database, slot: FreeSlot, now_s: float = NOW_S) -> JobRow | None:
-    return db.transact(lambda tx: claim_for(tx, slot, now_s))
+    return claim_for(db, slot, now_s)
 
 
 def load(db: Database, job_id: str) -> JobRow:
@@ -397,3 +397,57 @@ def test_an_unreachable_database_is_the_environments_fault() -> None:
         Database("host=/nowhere dbname=x").open()
     assert caught.value.code == "database_unavailable"
     assert len(caught.value.lines()) == 3
+
+
+def test_a_restarted_server_is_not_noticed(db: Database) -> None:
+    """Connections that died while they lay in the pool are replaced before anybody sees an error."""
+    (job_id,) = queue(db)
+    with psycopg.connect(db._dsn, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert load(db, job_id).status is JobState.QUEUED
+
+
+def test_a_deadlock_is_broken_and_tried_again(db: Database) -> None:
+    first, second = queue(db, 2)
+    barrier = threading.Barrier(2)
+    turns: list[int] = []
+
+    def work(number: int) -> None:
+        order = (first, second) if number == 0 else (second, first)
+
+        def lock_both(tx: Tx) -> None:
+            turns.append(number)
+            jobs.lock(tx, order[0])
+            if len(turns) <= 2:
+                barrier.wait(10)
+            jobs.lock(tx, order[1])
+
+        db.transact(lock_both)
+
+    assert in_threads(2, work) == [None, None]
+    assert len(turns) == 3
+
+
+def test_a_claim_that_the_rules_deny_is_undone(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    (job_id,) = queue(db)
+    monkeypatch.setattr("coordinator.service.dispatcher.fits", lambda *_: False)
+    with pytest.raises(Bug):
+        claim(db, free())
+    assert load(db, job_id).status is JobState.QUEUED
+    monkeypatch.undo()
+    assert claim(db, free()) is None  # kept away from that node for a while
+    assert claim(db, free("other")) is not None
+
+
+def test_a_transaction_of_one_statement_has_no_second(db: Database) -> None:
+    (job_id,) = queue(db)
+
+    def work(tx: Tx) -> None:
+        jobs.find(tx, job_id)
+        jobs.find(tx, job_id)
+
+    with pytest.raises(Bug):
+        db.transact_one(work)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -135,7 +134,7 @@ def fetch(job: str, out: Path | None, as_json: bool) -> int:
 def cancel(job: str, yes: bool, as_json: bool) -> int:
     """End JOB: for nothing while it waits, for the time that it ran after that."""
     found = _ask("show", job=job)
-    if not yes and sys.stdin.isatty() and not click.confirm(render.cancel_question(found), err=True):
+    if not yes and not cli.confirm(render.cancel_question(found), "Nothing was cancelled."):
         return ExitCode.FAILED
     found = _ask("cancel", job=found["job_id"])
     if not found.get("final", True):

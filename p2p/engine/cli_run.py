@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -19,6 +18,8 @@ from p2p.engine.client import EngineClient
 from p2p.local import cli
 
 Json = dict[str, Any]
+
+_NOTHING = "Nothing was sent and nothing was paid."
 
 _AGENT_RESTARTS_MAX = 5
 
@@ -58,12 +59,12 @@ def send(client: EngineClient, options: dict[str, Any]) -> Json | None:
     try:
         if not options["as_json"]:
             print_pairs(render.plan_lines(plan))
-        agreed = options["yes"] or _ask()
+        agreed = options["yes"] or cli.confirm("Run this job?", _NOTHING)
     finally:
         if not agreed:
             cli.run_async(_call, client, "discard", {"job": plan["job_id"]})
     if not agreed:
-        cli.err.print("Nothing was sent and nothing was paid.")
+        cli.err.print(_NOTHING)
         return None
     started: Json = cli.run_async(_call, client, "start", {"job": plan["job_id"]})
     return started
@@ -154,17 +155,6 @@ async def _plan(client: EngineClient, params: Json) -> Json:
 async def _call(client: EngineClient, name: str, params: Json) -> Any:
     await client.ensure_running()
     return await client.call(name, **params)
-
-
-def _ask() -> bool:
-    if not sys.stdin.isatty():
-        raise UserError(
-            "nobody_to_ask",
-            "There is no terminal to ask for a yes.",
-            "Nothing was sent and nothing was paid.",
-            "Add --yes to agree beforehand.",
-        )
-    return click.confirm("Run this job?", err=True)
 
 
 async def _attend(client: EngineClient, job_id: str, view: JobView, logs: bool, until: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import click
 from rich.text import Text
 
-from p2p.core.errors import UserError
 from p2p.core.money import Asset, format_amount, parse_amount
 from p2p.engine import render
 from p2p.engine.client import EngineClient
@@ -18,6 +16,7 @@ from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home
 
+_NOTHING = "Nothing was moved."
 _ASSETS = click.Choice([asset.value for asset in Asset])
 
 
@@ -62,7 +61,9 @@ def balance(as_json: bool) -> None:
 def deposit(amount: str, asset: str, yes: bool, as_json: bool) -> int:
     """Move AMOUNT from the wallet into the escrow balance, from which jobs are paid."""
     units = parse_amount(amount, Asset(asset))
-    if not _agreed(f"Deposit {format_amount(units, Asset(asset))} into escrow?", yes):
+    if not (
+        yes or cli.confirm(f"Deposit {format_amount(units, Asset(asset))} into escrow?", "Nothing was moved.")
+    ):
         return 1
     _print_moved(_ask("wallet_deposit", asset=asset, units=units), as_json)
     return 0
@@ -78,7 +79,9 @@ def withdraw(amount: str, asset: str, yes: bool, as_json: bool) -> int:
     params: dict[str, Any] = {"asset": asset}
     if amount.lower() != "all":
         params["units"] = parse_amount(amount, Asset(asset))
-    if not _agreed(f"Withdraw {amount} {Asset(asset).symbol} to your wallet?", yes):
+    if not (
+        yes or cli.confirm(f"Withdraw {amount} {Asset(asset).symbol} to your wallet?", "Nothing was moved.")
+    ):
         return 1
     _print_moved(_ask("wallet_withdraw", **params), as_json)
     return 0
@@ -130,19 +133,6 @@ def _print_balances(found: dict[str, Any]) -> None:
         )
     cli.out.print(Text(f"wallet {found['wallet']} on {found['cluster']}"))
     cli.print_table(("ASSET", ">IN ESCROW", ">IN WALLET", ">SESSION KEY MAY SPEND", "UNTIL"), rows, "")
-
-
-def _agreed(question: str, yes: bool) -> bool:
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UserError(
-            "nobody_to_ask",
-            "There is no terminal to ask for a yes.",
-            "Nothing was moved.",
-            "Add --yes to agree beforehand.",
-        )
-    return click.confirm(question, err=True)
 
 
 def _ask(name: str, **params: Any) -> Any:

@@ -97,7 +97,7 @@ def plan_lines(plan: Json) -> Iterator[tuple[str, str]]:
     ahead = plan["jobs_ahead"]
     queue = f"; {ahead} {'job' if ahead == 1 else 'jobs'} ahead" if ahead else ""
     yield "nodes", f"{plan['nodes_matching']} of {plan['nodes_online']} online match now{queue}"
-    for line in misfit_lines(plan["misfits"]):
+    for line in misfit_lines(plan["misfits"], plan["nodes_online"]):
         yield "", line
     rates = ", ".join(
         f"{format_usd(rate['usd_micros_per_hour'])}/h on {clean_name(rate['gpu_class'], 32)}"
@@ -124,12 +124,10 @@ def plan_lines(plan: Json) -> Iterator[tuple[str, str]]:
     yield "results", plan["out"]
 
 
-def misfit_lines(misfits: list[Json]) -> Iterator[str]:
+def misfit_lines(misfits: list[Json], nodes_online: int) -> Iterator[str]:
     """Why nodes don't fit, per rule."""
     for misfit in misfits:
-        count = misfit["nodes"]
-        noun = "node" if count == 1 else "nodes"
-        yield f"{count} {noun}: {clean_line(misfit['words'], _DETAIL_MAX_CHARS)}"
+        yield f"{misfit['nodes']} of {nodes_online} nodes {clean_line(misfit['words'], _DETAIL_MAX_CHARS)}"
 
 
 def status_line(job: Json) -> str:
@@ -233,8 +231,8 @@ def show_lines(job: Json) -> Iterator[tuple[str, str]]:
     )
     yield "deposit", amount(job, job["deposit_units"])
     if job["state"] == "queued":
-        yield "waits", f"{job['nodes_online']} nodes are online"
-        for line in misfit_lines(job["misfits"]):
+        yield "waits", f"nodes online: {job['nodes_online']}"
+        for line in misfit_lines(job["misfits"], job["nodes_online"]):
             yield "", line
     if job["problem"]:
         for number, line in enumerate(error_from_json(job["problem"]).lines()):

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from p2p.core.errors import CyxWizError, ExitCode
+from p2p.core.errors import CyxWizError, ExitCode, UserError
 from p2p.core.text import clean_line
 from p2p.local.protocol import Json
 
@@ -69,6 +69,21 @@ def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Tabl
     for row in rows:
         table.add_row(*(Text(clean_line(str(cell), _CELL_MAX_CHARS)) for cell in row))
     return table
+
+
+def confirm(question: str, nothing: str) -> bool:
+    """Ask for a yes on the terminal. ``nothing`` says what it means that there is nobody to ask.
+
+    :raises UserError: ``nobody_to_ask``: there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise UserError(
+            "nobody_to_ask",
+            "There is no terminal to ask for a yes.",
+            nothing,
+            "Add --yes to agree beforehand.",
+        )
+    return click.confirm(question, err=True)
 
 
 def print_error(error: CyxWizError) -> None:

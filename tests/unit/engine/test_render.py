@@ -116,7 +116,7 @@ def test_the_plan_says_what_is_sent_what_it_costs_and_what_comes_back() -> None:
     for part in (
         "12 files, 3.4 MB, 1.0 MB of it hashed before",
         "3 of 5 online match now; 1 job ahead",
-        "2 nodes: have too little memory",
+        "2 of 5 nodes have too little memory",
         "$0.04/h on cpu, $0.40/h on rtx4090",
         "0.400000 USDC if the whole time limit is used (0.040000 USDC on the cheapest class)",
         "0.400000 USDC: locked in escrow now, of 2.000000 USDC that you have there",
@@ -175,8 +175,8 @@ def test_a_waiting_job_says_per_rule_why() -> None:
             )
         )
     )
-    assert "3 nodes are online" in shown
-    assert "1 node: has another GPU" in shown
+    assert "nodes online: 3" in shown
+    assert "1 of 3 nodes has another GPU" in shown
 
 
 def test_a_problem_is_shown_whole() -> None:
@@ -202,7 +202,7 @@ def test_nothing_from_a_stranger_keeps_its_escape_codes(evil: str) -> None:
         *render.job_cells(job(name=evil)),
         render.event_line({"at_s": 0.0, "state": "failed", "detail": evil, "from": "coordinator"}),
         text(render.ending_lines(job(succeeded=False, failure="x", failure_words="Failed.", detail=evil))),
-        *render.misfit_lines([{"rule": "x", "nodes": 1, "words": evil}]),
+        *render.misfit_lines([{"rule": "x", "nodes": 1, "words": evil}], 1),
     ]
     assert all(is_clean(line) for line in "\n".join(lines).split("\n"))
 

@@ -9,8 +9,10 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -35,6 +37,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 START_S = 60.0
+STOP_S = 10.0
 STEP_S = 30.0
 
 
@@ -46,17 +49,26 @@ def chromium() -> Iterator[str]:
     profile = Path(tempfile.mkdtemp(prefix="cyxwiz-chromium-"))
     flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else []), f"--user-data-dir={profile}"]
     with (profile / "stderr").open("wb") as errors:
-        process = subprocess.Popen([program, *flags, "about:blank"], stdout=errors, stderr=errors)
+        command = [program, *flags, "about:blank"]
+        process = subprocess.Popen(command, stdout=errors, stderr=errors, start_new_session=True)
     try:
         yield _debugger_of(process, profile)
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _stop(process)
         shutil.rmtree(profile, ignore_errors=True)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the whole group: Debian's command is a shell script that stays in front of the browser."""
+    deadline_s = SYSTEM_CLOCK.monotonic_s() + STOP_S
+    with suppress(ProcessLookupError):  # raised once the last of the group is gone
+        os.killpg(process.pid, signal.SIGTERM)
+        while SYSTEM_CLOCK.monotonic_s() < deadline_s:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _debugger_of(process: subprocess.Popen[bytes], profile: Path) -> str:

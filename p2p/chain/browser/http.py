@@ -77,7 +77,11 @@ async def serve_loopback(
 
     async def connection(stream: trio.SocketStream) -> None:
         async with stream:
-            if free.available_tokens and not is_strangers(stream.socket.getpeername()):
+            try:
+                peer = stream.socket.getpeername()
+            except OSError:  # gone before it was looked at
+                return
+            if free.available_tokens and not is_strangers(peer):
                 async with free:
                     await _Connection(stream, handler, after_last).run()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -201,6 +202,24 @@ async def test_bodies_and_headers_have_a_limit() -> None:
         twice = [("Host", site.host), ("Authorization", "Bearer a"), ("Authorization", "Bearer b")]
         assert (await site.web.get("/", headers=twice)).status_code == 400
         await site.claim()
+
+
+async def test_peers_that_vanish_or_speak_nonsense_end_nothing() -> None:
+    async with waiting() as (site, ends):
+        for said in (
+            b"",
+            b"GET / HT",
+            b"\x16\x03\x01\x02\x00",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            b"\n" * 99,
+        ) * 5:
+            rude = socket.socket()
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            rude.connect(("127.0.0.1", site.port))
+            rude.sendall(said)
+            rude.close()  # with a reset
+        await site.claim()
+        assert not ends
 
 
 async def test_connections_have_a_limit_and_leave_again() -> None:

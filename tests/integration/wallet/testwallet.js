@@ -1,5 +1,6 @@
 // A Wallet Standard wallet for tests. It is injected as an extension would be, signs with WebCrypto's Ed25519,
 // and can misbehave as `options` says. Its sign-in is as strict about the page's host as Phantom's.
+if (!isSecureContext) return; // about:blank has no WebCrypto, and no extension runs there
 const ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 const base58 = bytes => {
   let number = bytes.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n), text = "";

@@ -167,6 +167,42 @@ def test_forged_program_data_configures_nothing() -> None:
         assert box.send(fake, thief).error == "wrong_address"
 
 
+@pytest.mark.parametrize("office", range(3))
+def test_no_office_is_left_empty(office: int) -> None:
+    box = Sandbox(configured=False)
+    step = init(box, box.admin)
+    data = bytearray(step.data)
+    data[1 + 32 * office : 33 + 32 * office] = bytes(32)
+    empty = Instruction(step.program_id, bytes(data), list(step.accounts))
+    assert box.send(empty, box.admin).error == "out_of_bounds"
+
+
+def test_program_data_that_is_not_the_loaders_is_refused() -> None:
+    """At the right address, by force: other owner, other kind, too short, no authority."""
+    box = Sandbox(configured=False)
+    key = box.addresses.program_data
+    whole = box.data(key)
+    assert whole is not None
+    for data, owner, error in (
+        (whole, box.addresses.program, "wrong_account"),
+        (bytes([2]) + whole[1:], LOADER, "wrong_account"),
+        (whole[:44], LOADER, "wrong_account"),
+        (whole[:12] + b"\0" + whole[13:], LOADER, "wrong_authority"),
+    ):
+        box.set_account(key, data, owner)
+        assert box.send(init(box, box.admin), box.admin).error == error
+    box.set_account(key, whole, LOADER)
+    box.must(init(box, box.admin), box.admin)
+
+
+def test_configuring_calls_only_the_real_system_program() -> None:
+    box = Sandbox(configured=False)
+    step = init(box, box.admin)
+    metas = [*step.accounts[:3], AccountMeta(LOADER, is_signer=False, is_writable=False)]
+    fake = Instruction(step.program_id, bytes(step.data), metas)
+    assert box.send(fake, box.admin).error == "wrong_program"
+
+
 def test_a_funded_config_address_blocks_nobody() -> None:
     from solders.pubkey import Pubkey
 
@@ -208,6 +244,12 @@ def test_settings_have_bounds(sol_stage: Any, field: str, value: Any, fine: bool
     assert box.send(init(box, box.admin, **{field: value}), box.admin).error == expected
     step = sol_stage.build.set_config(sol_stage.box.admin.address, settings(sol_stage, **{field: value}))
     assert sol_stage.box.send(step, sol_stage.box.admin).error == expected
+
+
+def test_paused_is_yes_or_no(sol_stage: Any) -> None:
+    step = sol_stage.build.set_config(sol_stage.box.admin.address, settings(sol_stage))
+    odd = Instruction(step.program_id, bytes(step.data)[:-1] + b"\2", list(step.accounts))
+    sol_stage.refused("out_of_bounds", odd, sol_stage.box.admin)
 
 
 def test_coordinator_and_arbiter_are_two(sol_stage: Any) -> None:

@@ -68,6 +68,8 @@ def test_a_job_id_is_not_used_again_after_close(stage: Any) -> None:
     close = stage.build.close(stage.buyer.address, job_id, stage.buyer.address)
     stage.refused("wrong_state", close, stage.stranger)
     stage.box.must(stage.ix_cancel(job_id), stage.buyer)
+    theft = stage.build.close(stage.buyer.address, job_id, stage.stranger.address)
+    stage.refused("wrong_address", theft, stage.stranger)
     before = stage.box.wallet_units(stage.buyer.address, Asset.SOL)
     stage.box.must(close, stage.stranger)
     freed = rent_lamports(JOB_BYTES) - rent_lamports(2)

@@ -160,7 +160,7 @@ ADVERT_INTERVAL_S = 60.0
 RECONNECT_FIRST_S = 0.5
 RECONNECT_MAX_S = 10.0  # well under LEASE_S
 ENGINE_RETRY_MAX_S = 10.0
-REGISTRATION_TIMEOUT_S = 30.0
+COORDINATOR_CALL_TIMEOUT_S = 15.0  # a third of LEASE_S: two calls and a new connection fit into a lease
 LEAVE_TIMEOUT_S = 3.0
 
 # -- keystore

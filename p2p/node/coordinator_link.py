@@ -16,12 +16,12 @@ from p2p.core.clock import Clock
 from p2p.core.config import NetworkConfig
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
 from p2p.core.limits import (
+    COORDINATOR_CALL_TIMEOUT_S,
     HEARTBEAT_S,
     LEASE_S,
     LEAVE_TIMEOUT_S,
     RECONNECT_FIRST_S,
     RECONNECT_MAX_S,
-    REGISTRATION_TIMEOUT_S,
 )
 from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
 from p2p.core.messages.nodes import (
@@ -120,10 +120,6 @@ class CoordinatorLink:
         self._register_again = True
         self._nudge.set()
 
-    def beat_now(self) -> None:
-        """Something changed that the coordinator should know: beat now."""
-        self._nudge.set()
-
     async def until_registered(self) -> None:
         """Wait until the node is registered (which it may be already)."""
         await self._online.wait()
@@ -166,9 +162,16 @@ class CoordinatorLink:
                 _LOG.info("could not say goodbye: %s", error.what)
 
     async def _call(self, method: str, payload: bytes) -> bytes:
-        return await self._peer.call(
-            self.coordinator, method, payload, addrs=self._addresses, timeout_s=REGISTRATION_TIMEOUT_S
-        )
+        try:
+            return await self._peer.call(
+                self.coordinator, method, payload, addrs=self._addresses, timeout_s=COORDINATOR_CALL_TIMEOUT_S
+            )
+        except EnvironmentFailure as error:
+            if error.code == "peer_timeout":
+                # A connection that died without a word is noticed by its own pings only after the leases are
+                # lost; a new one shows at once whether the coordinator is there.
+                await self._peer.disconnect(self.coordinator)
+            raise
 
     async def _register(self) -> float:
         """Register with what is held; how often to beat, in seconds."""
@@ -212,7 +215,8 @@ class CoordinatorLink:
             _LOG.warning("no coordinator: %s", error.what)
         self.status.registered = False
         self.status.problem = error
-        self._online = trio.Event()
+        if self._online.is_set():  # else somebody may be waiting for this very event
+            self._online = trio.Event()
 
     def _on_disconnect(self, peer_id: str) -> None:
         if peer_id == self.coordinator:

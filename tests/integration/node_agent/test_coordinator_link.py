@@ -170,3 +170,43 @@ async def test_a_challenge_that_is_no_login_is_not_signed(
     assert link.status.problem.code == "strange_challenge"
     assert coordinator.logins == 0
     nursery.cancel_scope.cancel()
+
+
+async def test_who_waits_for_a_coordinator_that_comes_later_is_woken(
+    peer: Peer, state: State, coordinator: Any, nursery: trio.Nursery
+) -> None:
+    coordinator.challenge = "not ready yet"
+    link = CoordinatorLink(peer, NetworkConfig(coordinator.address), WALLET, state, SYSTEM_CLOCK)
+    woken = trio.Event()
+
+    async def wait() -> None:
+        await link.until_registered()
+        woken.set()
+
+    nursery.start_soon(wait)
+    nursery.start_soon(link.run)
+    with trio.fail_after(30):
+        while link.status.problem is None:
+            await trio.sleep(0.01)
+        coordinator.challenge = ""
+        link.announce()
+        await woken.wait()
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_connection_that_died_without_a_word_is_replaced_before_the_lease_is_lost(
+    link: CoordinatorLink, peer: Peer, coordinator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.node.coordinator_link.COORDINATOR_CALL_TIMEOUT_S", 0.5)
+    await coordinator.until(lambda: coordinator.beats >= 1)
+    lost: list[str] = []
+    peer.on_disconnect(lost.append)
+    coordinator.silent = True
+    with trio.fail_after(10):  # its pings would take twice IDLE_PING_S
+        while not lost:
+            await trio.sleep(0.01)
+    coordinator.silent = False
+    beats, registered = coordinator.beats, len(coordinator.registered)
+    await coordinator.until(lambda: coordinator.beats > beats)
+    assert len(coordinator.registered) > registered
+    assert lost == [coordinator.peer.peer_id]

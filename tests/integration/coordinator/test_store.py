@@ -428,7 +428,7 @@ def test_a_deadlock_is_broken_and_tried_again(db: Database) -> None:
         db.transact(lock_both)
 
     assert in_threads(2, work) == [None, None]
-    assert len(turns) == 3
+    assert len(turns) >= 3
 
 
 def test_a_claim_that_the_rules_deny_is_undone(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

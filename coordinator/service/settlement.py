@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from coordinator.domain.metering import used_seconds, used_units
 from coordinator.domain.reasons import Reason
 from coordinator.service.context import Context
@@ -234,7 +236,7 @@ class Settlement:
 
     def _cancel(self, tx: Tx, job: JobRow) -> JobRow:
         now_s = self._context.now_s()
-        seconds = metered_s(job, now_s)
+        seconds = min(metered_s(job, now_s), _seen_running_s(tx, job, now_s))
         units = used_units(job.rate_units_per_hour or 0, seconds, job.deposit_units)
         tx.execute("jobs.set_used", job_id=job.job_id, used_seconds=seconds, used_units=units)
         moved = jobs.move(tx, job, JobState.CANCELLED, Reason.CANCELLED.value, now_s)
@@ -252,6 +254,12 @@ def metered_s(job: JobRow, now_s: float) -> int:
     heard_s = job.lease_expires_at_s - LEASE_S + HEARTBEAT_S
     observed_s = max(0.0, min(now_s, heard_s) - job.running_at_s)
     return max(job.used_seconds, used_seconds(observed_s, observed_s, job.timeout_s))
+
+
+def _seen_running_s(tx: Tx, job: JobRow, now_s: float) -> int:
+    """Seconds since the buyer was told that the job runs: without a result statement no more can be shown."""
+    row = tx.row("jobs.running_since", job_id=job.job_id, epoch=job.epoch)
+    return math.ceil(max(0.0, now_s - row["at_s"])) if row else 0
 
 
 def _check_receipt(login: LoginRow, job: JobRow, signed: Signed, result_hash: bytes) -> None:

@@ -153,6 +153,9 @@ WHERE buyer = %(buyer)s AND seq > %(after_seq)s ORDER BY seq LIMIT %(limit)s;
 SELECT seq, job_id, at_s, old_state, new_state, epoch, attempt, code, detail FROM job_events
 WHERE job_id = %(job_id)s AND seq > %(after_seq)s ORDER BY seq LIMIT %(limit)s;
 
+-- name: running_since
+SELECT at_s FROM job_events WHERE job_id = %(job_id)s AND epoch = %(epoch)s AND new_state = 'running';
+
 -- name: put_statement
 INSERT INTO statements (job_id, epoch, statement_hash, payload, signer, signature, received_at_s)
 VALUES (%(job_id)s, %(epoch)s, %(statement_hash)s, %(payload)s, %(signer)s, %(signature)s, %(now_s)s)

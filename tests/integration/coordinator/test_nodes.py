@@ -370,3 +370,19 @@ async def test_two_dispatchers_never_give_one_job_twice(make_world: Any) -> None
         assert {job.status for job in held} == {JobState.ASSIGNED}
         assert len({job.node_peer_id for job in held}) == 4
         assert sum(counts) == 4
+
+
+async def test_a_cancelled_job_pays_only_from_when_its_buyer_was_told(world: Any) -> None:
+    """A late report is believed for a result, which the node swears to; for a cancelled job nobody does."""
+    buyer, node = await world.buyer(), world.node()
+    await node.join()
+    view = await buyer.submit(gpu_type="cpu")
+    await node.next_job()
+    world.clock.ahead_s += 30
+    await node.report(view.job_id, 1, JobState.RUNNING, 25.0)
+    world.clock.ahead_s += 10
+    await node.beat(HeldJob(view.job_id, 1, JobState.RUNNING, 35.0))
+    await world.coordinator.registry.flush()
+    assert (await buyer.show(view.job_id)).used_seconds >= 35
+    offer = await buyer.cancel(view.job_id)
+    assert 10 <= offer.view.used_seconds <= 20

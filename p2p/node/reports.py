@@ -7,12 +7,12 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from p2p.core.errors import CyxWizError
+from p2p.core.errors import CyxWizError, UserError
 from p2p.core.limits import RECONNECT_FIRST_S, RECONNECT_MAX_S
 from p2p.core.messages.auth import Ack
 from p2p.core.messages.nodes import HeldJob, StateReport
 from p2p.core.signing import Signed
-from p2p.core.states import JobState
+from p2p.core.states import FailureCode, JobState
 from p2p.store.node import JobRecord, Phase
 
 _LOG = logging.getLogger(__name__)
@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 # Codes with which the coordinator says that it will never want this report.
 _FINAL_REFUSALS = frozenset({"superseded", "equivocation"})
+# ... that there is something wrong with the report.
+_BAD_REPORTS = frozenset({"bad_message", "bad_report", "bad_signature", "bad_statement"})
+REFUSED_REPORT = "the coordinator does not accept what the node reports"
 _ORDER = (JobState.STAGING, JobState.RUNNING, JobState.DELIVERING)
 _TARGETS = {
     Phase.STAGING: JobState.STAGING,
@@ -40,20 +43,37 @@ class Coordinator(Protocol):
     async def call(self, method: str, request: object, kind: type[T]) -> T: ...
 
 
-async def deliver_report(coordinator: Coordinator, report: StateReport) -> None:
-    """Tell the coordinator, again and again until it has answered that it knows or will never care."""
+async def deliver_report(coordinator: Coordinator, report: StateReport) -> bool:
+    """Tell the coordinator, again and again until it has answered that it knows or will never care.
+
+    False: it refuses the report itself, and would for ever.
+    """
     wait_s = RECONNECT_FIRST_S
     while True:
         try:
             await coordinator.call("job.report", report, Ack)
-            return
+            return True
         except CyxWizError as error:
             if error.code in _FINAL_REFUSALS:
                 _LOG.warning("job %s: report refused: %s", report.job_id, error.what)
-                return
+                return True
+            if error.code in _BAD_REPORTS:
+                _LOG.error("job %s: report not understood: %s", report.job_id, error.what)
+                return False
             _LOG.info("job %s: report not delivered yet: %s", report.job_id, error.what)
         await trio.sleep(wait_s)
         wait_s = min(2 * wait_s, RECONNECT_MAX_S)
+
+
+def failure_of(phase: Phase, error: CyxWizError) -> FailureCode:
+    """Whose fault a failed step is: what a user can mend is the buyer's, everything else the node's."""
+    if not isinstance(error, UserError):
+        return FailureCode.NODE
+    if phase is Phase.INSTALLING:
+        return FailureCode.REQUIREMENTS
+    if phase is Phase.COLLECTING:
+        return FailureCode.OUTPUT_FULL
+    return FailureCode.INPUT
 
 
 def run_seconds(record: JobRecord, now_s: float) -> float:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from p2p.core.errors import UserError
-from p2p.core.limits import CHUNK_BYTES, FRAME_MAX_BYTES, KIB
+from p2p.core.limits import CHUNK_BYTES, FRAME_MAX_BYTES, KIB, LOG_TOTAL_MAX_BYTES, OUTPUT_MAX_BYTES
 from p2p.core.manifest import FileEntry, Manifest, make_manifest
 from p2p.core.messages.jobs import ResultStatement
 from p2p.core.messages.nodes import Assignment
@@ -23,9 +23,12 @@ MANIFEST_ENCODED_MAX_BYTES = FRAME_MAX_BYTES - 64 * KIB
 def describe(folder: Path, paths: tuple[str, ...]) -> Manifest:
     """The manifest of ``paths`` below ``folder``, each hashed in chunks. Blocks.
 
-    :raises UserError: ``bad_manifest`` and the like; ``too_many_files``: the list itself is too long to send.
+    :raises UserError: ``bad_manifest`` and the like; ``output_full``; ``too_many_files``: the list itself is
+        too long to send.
     """
     manifest = make_manifest([_describe_file(folder, path) for path in paths])
+    if manifest.size_bytes > OUTPUT_MAX_BYTES:  # a job's file system is a little larger
+        raise UserError("output_full", f"It may write {OUTPUT_MAX_BYTES >> 20} MiB.")
     if len(encode(manifest)) > MANIFEST_ENCODED_MAX_BYTES:
         raise UserError(
             "too_many_files",
@@ -50,7 +53,12 @@ def _describe_file(folder: Path, path: str) -> FileEntry:
 def make_statement(
     job: Assignment, record: JobRecord, manifest: Manifest, log_sha256: bytes, image_digest: str
 ) -> ResultStatement:
-    """What the node swears to about the attempt in ``record``, which has ended with exit code 0."""
+    """What the node swears to about the attempt in ``record``, which has ended with exit code 0.
+
+    :raises UserError: ``log_full``: the log is longer than a job may have, and nobody would accept it.
+    """
+    if record.log_bytes > LOG_TOTAL_MAX_BYTES:
+        raise UserError("log_full", f"It may print {LOG_TOTAL_MAX_BYTES >> 20} MiB.")
     started_at_s, finished_at_s = record.started_at_s or 0.0, record.finished_at_s or 0.0
     return ResultStatement(
         job_id=job.job_id,

@@ -16,7 +16,7 @@ from typing import Any
 import trio
 
 from p2p.core.clock import Clock
-from p2p.core.errors import CyxWizError, EnvironmentFailure, UserError
+from p2p.core.errors import CyxWizError, EnvironmentFailure
 from p2p.core.limits import (
     LOG_DRAIN_S,
     OUTPUTS_KEPT_S,
@@ -31,12 +31,12 @@ from p2p.core.text import clean_name
 from p2p.net.identity import PeerIdentity
 from p2p.node.following import LogKeeper
 from p2p.node.reading import restarted_since
-from p2p.node.reports import Coordinator, deliver_report, next_report
+from p2p.node.reports import REFUSED_REPORT, Coordinator, deliver_report, failure_of, next_report
 from p2p.node.results import describe, make_statement, sign
 from p2p.node.runner import Runner, RunSpec
 from p2p.node.spool import Spool
 from p2p.node.staging import Progress, Staging
-from p2p.node.tools import patiently, remove_tree, single_error
+from p2p.node.tools import known_error, patiently, remove_tree
 from p2p.node.transfer import OutputSource
 from p2p.store.node import PHASES, JobRecord, NodeTables, Phase
 from p2p.wire.codec import decode, encode
@@ -179,13 +179,9 @@ class Supervisor:
         try:
             with trio.CancelScope() as self._scope:
                 await step()
-        except CyxWizError as error:
-            return await self._step_failed(step, error)
-        except BaseExceptionGroup as group:
-            ours = single_error(group)
-            if ours is None:
-                raise
-            return await self._step_failed(step, ours)
+        except Exception as problem:
+            # Also a mistake of ours ends the attempt: an attempt that nobody drives would keep its lease.
+            return await self._step_failed(step, known_error(problem))
         return True
 
     async def _step_failed(self, step: Callable[[], Awaitable[None]], error: CyxWizError) -> bool:
@@ -193,20 +189,9 @@ class Supervisor:
         if ending or Phase.FAILED not in PHASES[self.record.phase]:
             _LOG.warning("job %s: %s: %s", self.record.job_id, self.record.phase.value, error.what)
             return False
-        failure = self._failure_of(error)
+        failure = failure_of(self.record.phase, error)
         detail = clean_name(" ".join(error.lines()[:2]), REASON_MAX_CHARS)
-        await self._note(failure=failure, detail=detail)
-        return True
-
-    def _failure_of(self, error: CyxWizError) -> FailureCode:
-        """Whose fault it is: what a user can mend is the buyer's, everything else the node's."""
-        if not isinstance(error, UserError):
-            return FailureCode.NODE
-        if self.record.phase is Phase.INSTALLING:
-            return FailureCode.REQUIREMENTS
-        if self.record.phase is Phase.COLLECTING:
-            return FailureCode.OUTPUT_FULL
-        return FailureCode.INPUT
+        return await self._try_note(failure=failure, detail=detail)
 
     # -- the steps, one per phase
 
@@ -357,8 +342,11 @@ class Supervisor:
             if due is None:
                 await changed.wait()
                 continue
-            await deliver_report(services.coordinator, due)
-            await self._note(reported=due.state)
+            if not await deliver_report(services.coordinator, due):
+                await self.order_stop(REFUSED_REPORT)
+                await trio.sleep_forever()
+            if not await self._try_note(reported=due.state):
+                await trio.sleep(RECONNECT_MAX_S)
 
     # -- the journal
 
@@ -373,6 +361,15 @@ class Supervisor:
         async with self._lock:
             self.record = await self._services.tables.note(self.record, **values)
         self._wake()
+
+    async def _try_note(self, **values: Any) -> bool:
+        """As :meth:`_note`; false if the journal cannot be written now, as on a full disk."""
+        try:
+            await self._note(**values)
+        except EnvironmentFailure as failure:
+            _LOG.warning("job %s: %s", self.record.job_id, failure.what)
+            return False
+        return True
 
     async def _commit_log(self, size_bytes: int, cursor: str) -> None:
         async with self._lock:

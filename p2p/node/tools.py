@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import TypeVar
 import trio
 
 from p2p.core.clock import Clock
-from p2p.core.errors import CyxWizError, EnvironmentFailure
+from p2p.core.errors import Bug, CyxWizError, EnvironmentFailure
 from p2p.core.limits import DOCKER_PATIENCE_S, RECONNECT_FIRST_S
+
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -42,6 +45,18 @@ def single_error(group: BaseExceptionGroup[BaseException]) -> CyxWizError | None
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error if isinstance(error, CyxWizError) else None
+
+
+def known_error(problem: Exception) -> CyxWizError:
+    """What stopped a step, as an error of ours; anything unexpected is logged and becomes a :class:`Bug`."""
+    if isinstance(problem, BaseExceptionGroup):
+        found = single_error(problem)
+        if found is not None:
+            return found
+    if isinstance(problem, CyxWizError):
+        return problem
+    _LOG.error("an unexpected exception", exc_info=problem)
+    return Bug("The node's agent made a mistake of its own.")
 
 
 def remove_tree(folder: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from p2p.core.clock import SYSTEM_CLOCK
-from p2p.core.errors import Refused
+from p2p.core.errors import Refused, UserError
 from p2p.core.ids import new_job_id
 from p2p.core.jobspec import JobConfig, JobSpec
 from p2p.core.limits import CHUNK_BYTES
@@ -71,6 +71,7 @@ class Coordinator:
     logins: int = 0
     must_log_in: bool = True
     challenge: str = ""
+    refused_states: set[JobState] = field(default_factory=set)
     silent: bool = False  # to heartbeats, as through a connection that died without a word
     changed: trio.Event = field(default_factory=trio.Event)
 
@@ -162,7 +163,10 @@ class Coordinator:
 
     async def _report(self, call: Call) -> bytes:
         self._check_login()
-        self.reports.append(decode(StateReport, call.payload))
+        report = decode(StateReport, call.payload)
+        if report.state in self.refused_states:
+            raise UserError("bad_statement", "Not one of a success of this job.")
+        self.reports.append(report)
         self._notify()
         return encode(Ack())
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from p2p.core.errors import CyxWizError
+from p2p.core.errors import CyxWizError, EnvironmentFailure
 from p2p.core.ids import new_job_id
 from p2p.core.jobspec import JobConfig, NetworkMode
 from p2p.core.messages.nodes import AssignReply, StopOrder
@@ -18,7 +18,7 @@ from p2p.core.messages.transfer import LogRequest, ManifestRequest, ReceivedNoti
 from p2p.core.states import FailureCode, JobState
 from p2p.net.peer import Peer
 from p2p.node.agent import NodeAgent
-from p2p.store.node import Phase
+from p2p.store.node import JobRecord, NodeTables, Phase
 from p2p.wire.codec import decode, encode
 
 pytestmark = pytest.mark.docker
@@ -239,3 +239,59 @@ async def test_the_log_of_a_finished_job_goes_when_it_is_too_old(
         with pytest.raises(CyxWizError) as caught:
             await engine.log(coordinator.node, agent.addresses, job)
         assert caught.value.code == "log_gone"
+
+
+async def test_a_journal_that_cannot_be_written_for_a_while_costs_neither_the_job_nor_a_line(
+    coordinator: Any, engine: Any, start_agent: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = b"import time\nfor i in range(40):\n    print(i, flush=True)\n    time.sleep(0.05)"
+    tried_to_fail = trio.Event()
+    disk_is_full = True
+    note = NodeTables.note
+
+    async def note_if_there_is_room(tables: NodeTables, job: JobRecord, **values: Any) -> JobRecord:
+        if disk_is_full and ("log_bytes" in values or "failure" in values):
+            if "failure" in values:
+                tried_to_fail.set()
+            raise EnvironmentFailure("disk_full", "The disk is full.")
+        return await note(tables, job, **values)
+
+    monkeypatch.setattr(NodeTables, "note", note_if_there_is_room)
+    async with start_agent() as agent:
+        job = engine.job({"train.py": script})
+        assert (await coordinator.assign(job)).accepted
+        with trio.fail_after(60):
+            await tried_to_fail.wait()
+        disk_is_full = False
+        await coordinator.until_state(JobState.DELIVERING)
+        log = await engine.log(coordinator.node, agent.addresses, job)
+        assert log == b"".join(b"%d\n" % number for number in range(40))
+
+
+async def test_a_mistake_of_the_agent_ends_the_attempt_as_the_nodes_and_frees_the_slot(
+    coordinator: Any, engine: Any, start_agent: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret 4711")
+
+    async with start_agent() as agent:
+        with monkeypatch.context() as patched:
+            patched.setattr("p2p.node.staging.check_inputs", broken)
+            job = engine.job({"train.py": b"print(1)"})
+            assert (await coordinator.assign(job)).accepted
+            report = await coordinator.until_state(JobState.FAILED)
+        assert report.failure is FailureCode.NODE
+        assert "4711" not in report.detail
+        await phase_of(agent, job.job_id, 1, Phase.CLEANED)
+        assert (await coordinator.assign(engine.job({"train.py": b"print(2)"}))).accepted
+
+
+async def test_a_result_that_the_coordinator_will_never_accept_is_given_up(
+    coordinator: Any, engine: Any, start_agent: Start
+) -> None:
+    async with start_agent() as agent:
+        coordinator.refused_states = {JobState.DELIVERING}
+        job = engine.job({"train.py": b"print(1)"})
+        assert (await coordinator.assign(job)).accepted
+        await phase_of(agent, job.job_id, 1, Phase.CLEANED)
+        await coordinator.until(lambda: not coordinator.held)  # so that its lease runs out

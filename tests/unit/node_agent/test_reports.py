@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import TypeVar
 
 import pytest
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
+from p2p.core.jobspec import JobConfig, JobSpec
+from p2p.core.limits import LOG_TOTAL_MAX_BYTES
+from p2p.core.manifest import Manifest
+from p2p.core.messages.nodes import Assignment
+from p2p.core.money import Asset
 from p2p.core.states import TRANSITIONS, FailureCode, JobState
-from p2p.node.reports import held_job, next_report, run_seconds
+from p2p.node.reports import deliver_report, held_job, next_report, run_seconds
+from p2p.node.results import make_statement
 from p2p.store.node import PHASES, JobRecord, Phase
+
+T = TypeVar("T")
 
 NOW_S = 1000.0
 SIGNER = "peer"
@@ -126,3 +137,47 @@ def test_a_heartbeat_names_what_is_held_by_the_last_acknowledged_state() -> None
     assert held_job(failed, NOW_S) is not None
     assert held_job(replace(failed, reported=JobState.FAILED), NOW_S) is None
     assert held_job(replace(RECORD, phase=Phase.STOPPED), NOW_S) is None
+
+
+class Answering:
+    """A coordinator that answers each report with the next of ``answers``."""
+
+    def __init__(self, *answers: CyxWizError | None) -> None:
+        self.answers = list(answers)
+
+    async def call(self, method: str, request: object, kind: type[T]) -> T:
+        answer = self.answers.pop(0)
+        if answer is not None:
+            raise answer
+        return kind()
+
+
+@pytest.mark.parametrize(
+    ("answers", "accepted"),
+    [
+        ((None,), True),
+        ((EnvironmentFailure("peer_unreachable", "Away."), None), True),
+        ((UserError("unknown_method", "Not yet."), None), True),  # a coordinator that is just starting
+        ((Refused("superseded", "Late."),), True),
+        ((UserError("bad_statement", "No."),), False),
+    ],
+)
+async def test_a_report_is_delivered_unless_the_coordinator_will_never_take_it(
+    answers: tuple[CyxWizError | None, ...], accepted: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    coordinator = Answering(*answers)
+    report = next_report(replace(RECORD, phase=Phase.STAGING), SIGNER, NOW_S)
+    assert report is not None
+    assert await deliver_report(coordinator, report) is accepted
+    assert not coordinator.answers
+
+
+def test_a_log_longer_than_a_job_may_have_is_not_sworn_to() -> None:
+    config = JobConfig()
+    spec = JobSpec("n", "train.py", config, bytes(32), 1, 1, False, Asset.USDC)
+    job = Assignment("a" * 32, 1, spec, SIGNER, (), 45.0, "cpu", 1)
+    record = replace(RECORD, phase=Phase.COLLECTING, log_bytes=LOG_TOTAL_MAX_BYTES)
+    assert make_statement(job, record, Manifest(()), bytes(32), "sha256:1").log_bytes == LOG_TOTAL_MAX_BYTES
+    with pytest.raises(UserError) as caught:
+        make_statement(job, replace(record, log_bytes=LOG_TOTAL_MAX_BYTES + 1), Manifest(()), bytes(32), "x")
+    assert caught.value.code == "log_full"

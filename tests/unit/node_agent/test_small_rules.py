@@ -7,20 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
+from p2p.core.errors import Bug, CyxWizError, EnvironmentFailure, Refused, UserError
 from p2p.core.ids import new_job_id
 from p2p.core.jobspec import JobConfig, JobSpec
 from p2p.core.limits import CHUNK_BYTES
 from p2p.core.manifest import FileEntry, Manifest, make_manifest
 from p2p.core.messages.nodes import Assignment
 from p2p.core.money import Asset
+from p2p.core.states import FailureCode
 from p2p.node.addresses import dialable
 from p2p.node.coordinator_link import check_challenge
 from p2p.node.jobs import check_assignment
+from p2p.node.reports import failure_of
 from p2p.node.results import describe
 from p2p.node.staging import check_inputs
-from p2p.node.tools import single_error
+from p2p.node.tools import known_error, single_error
 from p2p.node.transfer import OutputSource
+from p2p.store.node import Phase
 from p2p.wire.codec import encode
 
 PEER = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo"
@@ -220,7 +223,33 @@ def test_too_long_a_list_of_files_is_refused(tmp_path: Path, monkeypatch: pytest
     assert caught.value.code == "too_many_files"
 
 
+def test_outputs_over_the_limit_are_refused_here_because_nobody_would_accept_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"x" * 600)
+    monkeypatch.setattr("p2p.node.results.OUTPUT_MAX_BYTES", 1000)
+    with pytest.raises(UserError) as caught:
+        describe(tmp_path, ("a", "b"))
+    assert caught.value.code == "output_full"
+    assert failure_of(Phase.COLLECTING, caught.value) is FailureCode.OUTPUT_FULL
+    assert describe(tmp_path, ("a",)).size_bytes == 600
+
+
 # -- errors out of nurseries
+
+
+def test_whatever_stops_a_step_becomes_an_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    ours = EnvironmentFailure("x", "X.")
+    assert known_error(ours) is ours
+    assert known_error(ExceptionGroup("", [ours])) is ours
+    assert not caplog.records
+    for strange in (OSError("secret 4711"), ExceptionGroup("", [ours, ValueError()])):
+        found = known_error(strange)
+        assert isinstance(found, Bug)
+        assert failure_of(Phase.COLLECTING, found) is FailureCode.NODE
+    assert "secret 4711" in caplog.text
+    assert "4711" not in str(found)
 
 
 def test_a_lone_error_comes_out_of_its_groups_and_nothing_is_swallowed() -> None:

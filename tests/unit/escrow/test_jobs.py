@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from p2p.chain.accounts import JOB_BYTES, JobStatus, rent_lamports
+from p2p.chain.instructions import Settings
 from p2p.chain.sandbox import FEE_BPS, LONGEST_JOB_S, REVIEW_WINDOW_S
 from p2p.core.money import Asset
 
@@ -114,6 +116,50 @@ def test_top_up_refuses(stage: Any) -> None:
     stage.refused("wrong_state", top_up(stage.claimed(), 1), stage.buyer)
 
 
+def test_top_up_stops_with_new_money(stage: Any) -> None:
+    job_id, admin = stage.opened(), stage.box.admin
+    top_up = stage.build.top_up(stage.buyer.address, stage.buyer.address, job_id, stage.asset, 5)
+    stage.box.must(stage.build.disable_asset(admin.address, stage.asset), admin)
+    stage.refused("asset_disabled", top_up, stage.buyer)
+    settings = Settings(stage.fee_owner.address, FEE_BPS, REVIEW_WINDOW_S, LONGEST_JOB_S, paused=True)
+    stage.box.must(stage.build.set_config(admin.address, settings), admin)
+    stage.refused("paused", top_up, stage.buyer)
+
+
+def test_top_up_by_a_session_counts_against_its_allowance(stage: Any) -> None:
+    job_id = stage.opened()
+    stage.authorize(units=10)
+    owner, key = stage.buyer.address, stage.session.address
+    stage.box.must(stage.build.top_up(key, owner, job_id, stage.asset, 4), stage.session)
+    assert stage.box.session(owner, key).remaining_units == 6
+    over = stage.build.top_up(key, owner, job_id, stage.asset, 7)
+    stage.refused("session_overdrawn", over, stage.session)
+
+
+def test_whoever_bears_the_rent_signs_for_it(stage: Any) -> None:
+    """Even where the address holds enough already, and nothing is taken from them."""
+    stage.deposit()
+    job_id = stage.box.job_id()
+    address = stage.box.addresses.job(stage.buyer.address, job_id)
+    stage.box.set_account(address, b"", Pubkey.default(), rent_lamports(JOB_BYTES))
+    step = stage.build.open(
+        stage.buyer.address,
+        stage.buyer.address,
+        job_id,
+        stage.asset,
+        deposit_units=DEPOSIT,
+        terms_hash=TERMS,
+        run_s=RUN_S,
+        payer=stage.stranger.address,
+    )
+    metas = list(step.accounts)
+    metas[1] = AccountMeta(metas[1].pubkey, is_signer=False, is_writable=True)
+    unsigned = Instruction(step.program_id, bytes(step.data), metas)
+    stage.refused("missing_signature", unsigned, stage.buyer)
+    stage.box.must(step, stage.buyer, stage.stranger)
+    assert stage.job(job_id).rent_payer == stage.stranger.address
+
+
 # -- Assign
 
 
@@ -138,3 +184,9 @@ def test_assign_has_deadlines(stage: Any, late_s: int, error: str | None) -> Non
         stage.box.set_time(stage.job(job_id).deadline_s + late_s)
         assert stage.box.send(stage.ix_assign(job_id), stage.coordinator).error == error
     stage.box.check_books()
+
+
+def test_nobody_is_no_node(stage: Any) -> None:
+    step = stage.ix_assign(stage.opened())
+    nobody = Instruction(step.program_id, bytes(step.data)[:1] + bytes(32), list(step.accounts))
+    stage.refused("out_of_bounds", nobody, stage.coordinator)

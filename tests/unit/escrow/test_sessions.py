@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from solders.instruction import Instruction
 
 from p2p.core.money import Asset
 
@@ -100,3 +101,12 @@ def test_authorize_refuses(stage: Any, units: int, seconds: int, error: str) -> 
         stage.buyer.address, stage.session.address, stage.asset, units, stage.box.now_s + seconds
     )
     stage.refused(error, step, stage.buyer)
+
+
+def test_nobody_has_no_session(stage: Any) -> None:
+    step = stage.build.authorize(
+        stage.buyer.address, stage.session.address, stage.asset, 5, stage.box.now_s + 60
+    )
+    data = bytes(step.data)
+    nobody = Instruction(step.program_id, data[:1] + bytes(32) + data[33:], list(step.accounts))
+    stage.refused("out_of_bounds", nobody, stage.buyer)

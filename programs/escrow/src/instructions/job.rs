@@ -40,7 +40,6 @@ pub fn open(program: &Key, accounts: &[&Account], data: &[u8]) -> Outcome {
     actor.spend(amount)?;
     money::spend(&balance.available, amount)?;
 
-    need!(create::is_vacant(account), AlreadyExists);
     let id_bytes = bytes_of(&job_id);
     let seeds = [
         Seed::new(SEED),

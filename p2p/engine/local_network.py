@@ -36,6 +36,11 @@ STOP_TIMEOUT_S = 45.0
 BUYER_SOL_UNITS = 10 * 10**9
 BUYER_USDC_UNITS = 100 * 10**6
 
+_CLEANERS = {
+    "node": [("p2p.node.cli", ["clean"])],  # containers, mounts, networks, firewall rules
+    "coordinator": [("coordinator.cli", ["postgres", "stop"])],  # outlives a killed coordinator
+}
+
 Say = Callable[[str], None]
 
 
@@ -86,7 +91,7 @@ def status(home: Home) -> list[ProcessStatus]:
 
 
 async def down(home: Home, say: Say) -> None:
-    """Stop every process in order, and clear what the node's jobs left in Docker.
+    """Stop every process in order, and clear what killed ones and jobs left behind.
 
     :raises EnvironmentFailure: leftovers could not be removed.
     """
@@ -94,8 +99,8 @@ async def down(home: Home, say: Say) -> None:
         if is_locked(paths.lock):
             say(f"stopping the {name}")
             await _stop(paths)
-        if name == "node":
-            await _clean_node(home)
+        for program, arguments in _CLEANERS.get(name, ()):
+            await _clean(home, program, arguments)
 
 
 def _processes(home: Home) -> list[tuple[str, AgentPaths]]:
@@ -211,9 +216,9 @@ async def _stop(paths: AgentPaths) -> None:
     kill(pid)
 
 
-async def _clean_node(home: Home) -> None:
-    """The node's own command knows what its jobs may have left: containers, mounts, network, rules."""
-    command = [sys.executable, "-m", "p2p.node.cli", "clean"]
+async def _clean(home: Home, program: str, arguments: list[str]) -> None:
+    """Run the command that knows what its own program may have left behind after ``kill -9``."""
+    command = [sys.executable, "-m", program, *arguments]
     environment = {**os.environ, HOME_VARIABLE: str(home.root)}
     try:
         with trio.fail_after(STOP_TIMEOUT_S):
@@ -221,7 +226,7 @@ async def _clean_node(home: Home) -> None:
                 command, env=environment, check=False, capture_stdout=True, stderr=subprocess.STDOUT
             )
     except trio.TooSlowError:
-        raise _not_clean(f"`cyxwiz-node clean` took longer than {STOP_TIMEOUT_S:.0f} s") from None
+        raise _not_clean(f"{' '.join(command[2:])} took longer than {STOP_TIMEOUT_S:.0f} s") from None
     if done.returncode != 0:
         raise _not_clean(done.stdout.decode(errors="replace").strip()[-500:])
 
@@ -229,8 +234,8 @@ async def _clean_node(home: Home) -> None:
 def _not_clean(why: str) -> EnvironmentFailure:
     return EnvironmentFailure(
         "not_clean",
-        f"The node's leftovers could not all be removed: {why}.",
-        "Containers, mounts or firewall rules of its jobs may still be there.",
+        f"Not all leftovers could be removed: {why}.",
+        "A database server, containers, mounts or firewall rules may still be there.",
         "Start Docker and run `cyxwiz local down` again.",
     )
 

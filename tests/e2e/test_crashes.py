@@ -6,8 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trio
 
 from p2p.core.money import fee_of
+from p2p.core.paths import Home
+from p2p.engine import local_network
+from p2p.local.platform import is_alive, kill, lock_owner
 
 pytestmark = [pytest.mark.process, pytest.mark.docker]
 
@@ -42,3 +46,17 @@ def test_a_job_survives_the_death_of(network, job: Callable[..., Path], victim: 
     assert before.buyer - after.buyer == used
     assert (folder / "out" / "outputs" / "done.txt").read_text() == "done"
     assert network.coordinator_cli("ledger", "check").code == 0
+
+
+def test_down_leaves_nothing_even_of_what_was_killed(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    trio.run(local_network.up, home, print)
+    database = int((home.coordinator.folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    assert is_alive(database)
+    for paths in (home.coordinator, home.node, home.localnet):
+        pid = lock_owner(paths.lock)
+        assert pid is not None
+        kill(pid)
+    trio.run(local_network.down, home, print)
+    assert not [process for process in local_network.status(home) if process.pid]
+    assert not is_alive(database)

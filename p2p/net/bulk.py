@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from enum import Enum
 
 import trio
-from libp2p.abc import INetStream
-from libp2p.custom_types import TProtocol
 
-from p2p.core.errors import Bug, EnvironmentFailure, Refused
+from p2p.core.errors import EnvironmentFailure
 from p2p.core.ids import PeerId, parse_peer_id
 from p2p.core.limits import (
+    BULK_CHUNK_MAX_S,
     BULK_CONNECT_TIMEOUT_S,
     BULK_RETRY_FIRST_S,
     BULK_RETRY_MAX_S,
     CHUNK_RETRIES_MAX,
 )
-from p2p.net.bulk_endpoint import BulkEndpoint, Ticket, busy
 from p2p.net.bulk_messages import (
     DIAL_BACK_METHOD,
     OPEN_METHOD,
@@ -33,35 +31,20 @@ from p2p.net.bulk_messages import (
     OpenReply,
     OpenRequest,
 )
-from p2p.net.bulk_stream import (
-    BULK_PROTOCOL,
-    StreamConnection,
-    provide_over_stream,
-    pull_over_stream,
-)
+from p2p.net.bulk_server import BulkServer
+from p2p.net.bulk_stream import BULK_PROTOCOL, StreamConnection, pull_over_stream
 from p2p.net.bulk_threads import (
     ChunkSink,
     ChunkSource,
     ConnectionLost,
     protocol_failure,
-    provide,
     pull,
-    receive_exactly,
     run_in_thread,
     send_all,
 )
-from p2p.net.chunks import (
-    HEADER,
-    ChunkProtocolViolation,
-    ChunkRef,
-    PullPlan,
-    RecordKind,
-    parse_header,
-    record,
-)
+from p2p.net.chunks import ChunkProtocolViolation, ChunkRef, PullPlan, RecordKind, record
 from p2p.net.dialler import open_stream
-from p2p.net.peer import Call, Peer
-from p2p.net.tls import shown
+from p2p.net.peer import Peer
 
 __all__ = ["BulkServer", "ChunkRef", "ChunkSink", "ChunkSource", "Path", "TransferStats", "pull_chunks"]
 
@@ -89,115 +72,6 @@ class TransferStats:
     resent_bytes: int
 
 
-class BulkServer:
-    """Serves chunks of ``source`` to the peers that it authorises. One per peer."""
-
-    def __init__(self, peer: Peer, source: ChunkSource) -> None:
-        if peer.bulk.on_redeemed is not None:
-            raise Bug("this peer has a bulk server already")
-        self._peer = peer
-        self._source = source
-        peer.bulk.on_redeemed = self._serve_connection
-        peer.serve(OPEN_METHOD, self._open)
-        peer.serve(DIAL_BACK_METHOD, self._dial_back)
-        peer.host.set_stream_handler(TProtocol(BULK_PROTOCOL), self._serve_stream)
-
-    @property
-    def _endpoint(self) -> BulkEndpoint:
-        return self._peer.bulk
-
-    async def _open(self, call: Call) -> bytes:
-        request = OpenRequest.decode(call.payload)
-        if self._endpoint.transfers.available_tokens < 1:
-            raise busy()
-        await trio.to_thread.run_sync(self._source.authorise, call.peer_id, request.grant)
-        tls = await self._endpoint.tls()
-        tls.trust(request.certificate)
-        token = self._endpoint.tickets.issue(call.peer_id, request.grant, request.certificate)
-        return OpenReply(token, await self._endpoint.port(), tls.certificate).encode()
-
-    async def _dial_back(self, call: Call) -> bytes:
-        """Only at the address from which the puller is connected: nobody can aim us at a third party."""
-        request = DialBackRequest.decode(call.payload)
-        ticket = self._endpoint.tickets.find(request.token)
-        if ticket is None or ticket.peer_id != call.peer_id:
-            raise Refused("bad_ticket", "There is no such transfer ticket.", hint="Open the transfer again.")
-        host = self._peer.remote_host(call.peer_id)
-        if host is None:
-            raise EnvironmentFailure(
-                "cannot_dial_back", "The puller is not connected directly.", retryable=False
-            )
-        try:
-            connection = await self._endpoint.dial(host, request.port, ticket.certificate)
-        except ConnectionLost as problem:
-            raise EnvironmentFailure(
-                "cannot_dial_back", f"The puller cannot be reached: {problem}.", retryable=False
-            ) from problem
-        self._peer.nursery.start_soon(self._serve_dialled, connection, request)
-        return b""
-
-    async def _serve_dialled(self, connection: ssl.SSLSocket, request: DialBackRequest) -> None:
-        """A connection that we dialled: say which, then the puller begins as if it had dialled."""
-
-        def begin() -> bytes:
-            send_all(connection, record(RecordKind.DIALLED, request.name))
-            header = _receive(connection, HEADER.size)
-            kind, length = parse_header(header)
-            if kind is not RecordKind.HELLO:
-                raise ChunkProtocolViolation(f"{kind.name} where HELLO was due")
-            return _receive(connection, length)
-
-        with connection:
-            try:
-                token = await run_in_thread(connection, self._endpoint.transfers, begin)
-            except (ConnectionLost, ChunkProtocolViolation) as problem:
-                logger.info("a dialled-back connection ended: %s", problem)
-                return
-            ticket = self._endpoint.tickets.redeem(token, shown(connection))
-            if ticket is None:
-                logger.info("a dialled-back connection without a valid ticket")
-                return
-            await self._serve_connection(connection, ticket)
-
-    async def _serve_connection(self, connection: ssl.SSLSocket, ticket: Ticket) -> None:
-        with connection:
-            try:
-                await run_in_thread(
-                    connection,
-                    self._endpoint.transfers,
-                    lambda: provide(connection, self._source, ticket.grant),
-                )
-            except ConnectionLost as problem:
-                logger.info("a transfer to %s ended: %s", ticket.peer_id, problem)
-            except ChunkProtocolViolation as violation:
-                logger.warning("a transfer to %s: %s", ticket.peer_id, violation)
-
-    async def _serve_stream(self, stream: INetStream) -> None:
-        peer_id = PeerId(stream.muxed_conn.peer_id.to_base58())
-        connection = StreamConnection(stream)
-        try:
-            kind, length = parse_header(await connection.receive_exactly(HEADER.size))
-            if kind is not RecordKind.HELLO:
-                raise ChunkProtocolViolation(f"{kind.name} where HELLO was due")
-            ticket = self._endpoint.tickets.redeem(await connection.receive_exactly(length), peer_id)
-            if ticket is None:
-                raise ChunkProtocolViolation("no valid ticket")
-            await provide_over_stream(connection, self._source, ticket.grant, self._endpoint.transfers)
-        except ConnectionLost as problem:
-            logger.info("a transfer to %s ended: %s", peer_id, problem)
-        except ChunkProtocolViolation as violation:
-            logger.warning("a transfer to %s: %s", peer_id, violation)
-        finally:
-            with trio.CancelScope(shield=True), trio.move_on_after(1):
-                await stream.reset()
-
-
-def _receive(connection: ssl.SSLSocket, count: int) -> bytes:
-    body = memoryview(bytearray(count))
-    receive_exactly(connection, body)
-    return bytes(body)
-
-
 async def pull_chunks(
     peer: Peer,
     provider_peer_id: str,
@@ -213,6 +87,7 @@ async def pull_chunks(
 
     To resume an earlier transfer, want only what is lacking. ``progress`` is called in the trio thread with
     the verified bytes so far. ``paths`` are tried in order. Cancelling stops the worker thread at once.
+    Retries go on for as long as each brings a chunk more; how long in all is the caller's to bound.
 
     :raises CyxWizError: what the provider answered (``Refused`` if it does not authorise), or the sink
     raised.
@@ -253,13 +128,14 @@ class _Pull:
         self._progress = progress
         self._paths = paths
         self.path: Path | None = None
+        self._patience = trio.CancelScope()
 
     async def run(self) -> None:
         failures = 0
         while not self._plan.finished:
             before_bytes = self._plan.done_bytes
             try:
-                await self._session()
+                await self._session_that_moves()
             except ChunkProtocolViolation as violation:
                 raise protocol_failure(violation) from violation
             except (ConnectionLost, EnvironmentFailure) as problem:
@@ -280,6 +156,20 @@ class _Pull:
             "What arrived before is verified and kept.",
             "Try again when the connection is better; only the rest will be sent.",
         )
+
+    async def _session_that_moves(self) -> None:
+        """A session in which chunk after chunk arrives: a byte now and then would keep a connection for ever.
+
+        :raises ConnectionLost: no chunk was complete within ``BULK_CHUNK_MAX_S``.
+        """
+        with trio.CancelScope() as self._patience:
+            self._be_patient()
+            await self._session()
+        if self._patience.cancelled_caught:
+            raise ConnectionLost(f"no chunk came within {BULK_CHUNK_MAX_S:.0f} s")
+
+    def _be_patient(self) -> None:
+        self._patience.deadline = trio.current_time() + BULK_CHUNK_MAX_S
 
     async def _session(self) -> None:
         """Open a session by the first path that works, and pull."""
@@ -321,16 +211,12 @@ class _Pull:
         if not port:
             raise ConnectionLost("we do not accept direct connections")
         (await endpoint.tls()).trust(reply.certificate)
-        name, arrivals = endpoint.expect(reply.certificate)
-        try:
+        with endpoint.expecting(reply.certificate) as (name, arrivals):
             request = DialBackRequest(reply.token, port, name).encode()
             await self._peer.call(self._provider, DIAL_BACK_METHOD, request)
-            with trio.fail_after(2 * BULK_CONNECT_TIMEOUT_S):
+            with trio.move_on_after(2 * BULK_CONNECT_TIMEOUT_S):
                 return await arrivals.receive()
-        except trio.TooSlowError:
-            raise ConnectionLost("the provider did not dial back") from None
-        finally:
-            endpoint.expect_no_more(name)
+        raise ConnectionLost("the provider did not dial back")
 
     async def _pull_over_connection(self, connection: ssl.SSLSocket, reply: OpenReply) -> None:
         def work() -> None:
@@ -353,9 +239,9 @@ class _Pull:
                 await stream.reset()
 
     def _report(self, done_bytes: int) -> None:
+        self._be_patient()
         if self._progress is not None:
             self._progress(done_bytes)
 
     def _report_from_thread(self, done_bytes: int) -> None:
-        if self._progress is not None:
-            trio.from_thread.run_sync(self._progress, done_bytes)
+        trio.from_thread.run_sync(self._report, done_bytes)

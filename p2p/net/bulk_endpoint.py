@@ -7,9 +7,11 @@ import os
 import socket
 import ssl
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeVar
 
 import trio
 
@@ -36,6 +38,8 @@ from p2p.net.chunks import (
 from p2p.net.tls import TlsEnd, shown
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _BACKLOG = 64
 
@@ -100,7 +104,9 @@ class BulkEndpoint:
         """Serves a session whose ticket was redeemed; set by the :class:`~p2p.net.bulk.BulkServer`."""
         self._nursery = nursery
         self._listen_host = listen_host
-        self._handshakes = trio.CapacityLimiter(BULK_HANDSHAKES_MAX)
+        # Apart, so that strangers who dial us and say nothing don't keep us from dialling others.
+        self.handshakes_in = trio.CapacityLimiter(BULK_HANDSHAKES_MAX)
+        self._handshakes_out = trio.CapacityLimiter(BULK_HANDSHAKES_MAX)
         self._tls: TlsEnd | None = None
         self._port = 0
         self._starting = trio.Lock()
@@ -146,27 +152,25 @@ class BulkEndpoint:
         except (OSError, trio.TooSlowError) as error:
             raise ConnectionLost(f"no direct connection to {host} port {port}: {error}") from error
         raw = _blocking(stream.socket)
-        return await self._handshake(raw, lambda: _secure_client(raw, tls.client, certificate))
-
-    async def _handshake(self, raw: socket.socket, secure: Callable[[], ssl.SSLSocket]) -> ssl.SSLSocket:
-        try:
-            return await run_in_thread(raw, self._handshakes, secure)
-        except BaseException:
-            raw.close()
-            raise
+        return await _in_time(raw, self._handshakes_out, lambda: _secure_client(raw, tls.client, certificate))
 
     # -- accepting
 
-    def expect(self, certificate: bytes) -> tuple[bytes, trio.MemoryReceiveChannel[ssl.SSLSocket]]:
+    @contextmanager
+    def expecting(
+        self, certificate: bytes
+    ) -> Iterator[tuple[bytes, trio.MemoryReceiveChannel[ssl.SSLSocket]]]:
         """Be ready for the holder of ``certificate`` to dial us: a name for it to give, and where it
         arrives."""
         name = os.urandom(NAME_BYTES)
         send, receive = trio.open_memory_channel[ssl.SSLSocket](1)
         self._expected[name] = (certificate, send)
-        return name, receive
-
-    def expect_no_more(self, name: bytes) -> None:
-        del self._expected[name]
+        try:
+            yield name, receive
+        finally:
+            del self._expected[name]
+            with suppress(trio.WouldBlock):  # it came just as we gave up
+                receive.receive_nowait().close()
 
     async def _accept(self, listening: trio.socket.SocketType) -> None:
         waiting = trio.Semaphore(_BACKLOG)
@@ -210,7 +214,7 @@ class BulkEndpoint:
         connection.close()
 
     async def _welcome(self, raw: socket.socket, tls: TlsEnd) -> tuple[ssl.SSLSocket, RecordKind, bytes]:
-        """Handshake and the first record, within ``BULK_CONNECT_TIMEOUT_S``."""
+        """Handshake and the first record. Errors as :func:`_in_time`."""
 
         def work() -> tuple[ssl.SSLSocket, RecordKind, bytes]:
             connection = _secure_server(raw, tls.server)
@@ -221,21 +225,29 @@ class BulkEndpoint:
                 raise
             return connection, kind, body
 
-        try:
-            with trio.move_on_after(2 * BULK_CONNECT_TIMEOUT_S):
-                return await run_in_thread(raw, self._handshakes, work)
-        except BaseException:
-            raw.close()
-            raise
-        raw.close()
+        return await _in_time(raw, self.handshakes_in, work)
+
+
+async def _in_time(raw: socket.socket, limiter: trio.CapacityLimiter, work: Callable[[], T]) -> T:
+    """Run ``work`` on ``raw`` in a thread; the waiting for a thread counts.
+
+    :raises ConnectionLost: what ``work`` raises, or it took longer than twice ``BULK_CONNECT_TIMEOUT_S``.
+    """
+    try:
+        with trio.move_on_after(2 * BULK_CONNECT_TIMEOUT_S):
+            return await run_in_thread(raw, limiter, work)
         raise ConnectionLost("no handshake in time")
+    except BaseException:
+        raw.close()
+        raise
 
 
 def _blocking(trio_socket: trio.socket.SocketType) -> socket.socket:
     """The same connection as a blocking socket with timeouts, no longer trio's."""
     raw = socket.socket(trio_socket.family, trio_socket.type, trio_socket.proto, trio_socket.detach())
     raw.settimeout(BULK_CONNECT_TIMEOUT_S)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with suppress(OSError):  # it may be reset already, which the first read tells
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return raw
 
 

@@ -66,10 +66,16 @@ async def run_in_thread(connection: socket.socket, limiter: trio.CapacityLimiter
     """Run ``work``, which blocks on ``connection``, in a worker thread; cancelling shuts the connection down.
 
     The thread has always ended when this returns or raises.
+
+    :raises ConnectionLost: this process has no file descriptor left.
     """
     problem: Exception | None = None
-    # A handle of its own: wrapping a socket in TLS takes the original's away.
-    with socket.fromfd(connection.fileno(), connection.family, connection.type) as handle:
+    try:
+        # A handle of its own: wrapping a socket in TLS takes the original's away.
+        handle = socket.fromfd(connection.fileno(), connection.family, connection.type)
+    except OSError as error:
+        raise ConnectionLost(str(error)) from error
+    with handle:
         finished = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_shut_down_when_cancelled, handle, finished)

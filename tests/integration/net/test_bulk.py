@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
@@ -18,7 +19,9 @@ import trio
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.limits import CHUNK_BYTES, CHUNK_RETRIES_MAX
 from p2p.net.bulk import BulkServer, ChunkRef, Path, pull_chunks
-from p2p.net.bulk_threads import provide
+from p2p.net.bulk_messages import OPEN_METHOD, OpenReply, OpenRequest
+from p2p.net.bulk_threads import ConnectionLost, provide, receive_exactly, send_all
+from p2p.net.chunks import RecordKind, record
 from p2p.net.peer import Peer
 
 OpenPeer = Callable[..., Awaitable[Peer]]
@@ -265,7 +268,7 @@ async def test_a_transfer_that_is_cut_goes_on_and_sends_again_at_most_the_chunk_
         sessions += 1
         provide(CutConnection(connection, cuts.pop()) if cuts else connection, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("p2p.net.bulk.provide", cut_provide)
+    monkeypatch.setattr("p2p.net.bulk_server.provide", cut_provide)
     monkeypatch.setattr("p2p.net.bulk.BULK_RETRY_FIRST_S", 0.001)
     BulkServer(server, source)
     stats = await pull_chunks(client, server.peer_id, GRANT, source.refs, sink, addrs=server.addresses)
@@ -282,7 +285,7 @@ async def test_a_provider_that_vanishes_for_good_is_given_up(
     def cut_provide(connection: Any, *rest: Any) -> None:
         provide(CutConnection(connection, 0), *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("p2p.net.bulk.provide", cut_provide)
+    monkeypatch.setattr("p2p.net.bulk_server.provide", cut_provide)
     monkeypatch.setattr("p2p.net.bulk.BULK_RETRY_FIRST_S", 0.001)
     BulkServer(server, source)
     with pytest.raises(EnvironmentFailure) as caught:
@@ -291,6 +294,102 @@ async def test_a_provider_that_vanishes_for_good_is_given_up(
         )
     assert caught.value.code == "transfer_lost"
     assert caught.value.retryable
+
+
+def drip(connection: Any, source: Source, grant: str) -> None:
+    """A provider that keeps the connection alive with a byte now and then."""
+    try:
+        connection.sendall(record(RecordKind.CHUNK, bytes(source.refs[0].size))[:5])
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.02)
+    except OSError as error:
+        raise ConnectionLost(str(error)) from error
+
+
+async def test_bytes_that_never_become_a_chunk_are_no_progress(
+    server: Peer, client: Peer, source: Source, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2p.net.bulk_server.provide", drip)
+    monkeypatch.setattr("p2p.net.bulk.BULK_CHUNK_MAX_S", 0.5)
+    monkeypatch.setattr("p2p.net.bulk.CHUNK_RETRIES_MAX", 1)
+    BulkServer(server, source)
+    with trio.fail_after(20), pytest.raises(EnvironmentFailure) as caught:
+        await pull_chunks(
+            client, server.peer_id, GRANT, source.refs, sink, addrs=server.addresses, paths=[Path.DIRECT]
+        )
+    assert caught.value.code == "transfer_lost"
+    assert "no chunk came" in caught.value.what
+    assert not sink.chunks
+    assert client.bulk.transfers.borrowed_tokens == 0
+
+
+async def test_a_transfer_may_last_as_long_as_it_moves(
+    server: Peer, client: Peer, sink: Sink, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Source):
+        def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
+            time.sleep(0.2)
+            return super().read_chunk(grant, chunk_hash, into)
+
+    monkeypatch.setattr("p2p.net.bulk.BULK_CHUNK_MAX_S", 1.5)
+    monkeypatch.setattr("p2p.net.bulk.CHUNK_RETRIES_MAX", 0)
+    slow = Slow([1000] * 12)
+    BulkServer(server, slow)
+    await pull_chunks(client, server.peer_id, GRANT, slow.refs, sink, addrs=server.addresses, paths=[path])
+    assert sink.chunks == slow.chunks
+
+
+async def test_one_peer_cannot_take_all_sessions(
+    server: Peer, client: Peer, open_peer: OpenPeer, sink: Sink, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, release = threading.Event(), threading.Event()
+
+    class Stuck(Source):
+        def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
+            if chunk_hash == self.refs[0].hash:
+                reading.set()
+                release.wait(20)
+            return super().read_chunk(grant, chunk_hash, into)
+
+    monkeypatch.setattr("p2p.net.bulk_server.BULK_SESSIONS_PER_PEER_MAX", 1)
+    monkeypatch.setattr("p2p.net.bulk.CHUNK_RETRIES_MAX", 0)
+    stuck = Stuck([1000, 2000])
+    BulkServer(server, stuck)
+    addrs = server.addresses
+    reply = OpenReply.decode(
+        await client.call(server.peer_id, OPEN_METHOD, await opening(client), addrs=addrs)
+    )
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def first() -> None:
+                await pull_chunks(client, server.peer_id, GRANT, stuck.refs, sink, addrs=addrs, paths=[path])
+
+            nursery.start_soon(first)
+            await trio.to_thread.run_sync(reading.wait)
+            with pytest.raises(EnvironmentFailure) as caught:
+                await pull_chunks(client, server.peer_id, GRANT, stuck.refs[1:], Sink(), addrs=addrs)
+            assert caught.value.code == "bulk_busy"
+            connection = await client.bulk.dial("127.0.0.1", reply.port, reply.certificate)
+            with connection:  # a ticket from before does not help
+                send_all(connection, record(RecordKind.HELLO, reply.token))
+                with pytest.raises(ConnectionLost):
+                    await trio.to_thread.run_sync(receive_exactly, connection, memoryview(bytearray(1)))
+            other, others = await open_peer(), Sink()
+            await pull_chunks(other, server.peer_id, GRANT, stuck.refs[1:], others, addrs=addrs)
+            assert len(others.chunks) == 1
+            release.set()
+    finally:
+        release.set()
+    assert sink.chunks == stuck.chunks
+    again = Sink()
+    await pull_chunks(client, server.peer_id, GRANT, stuck.refs[1:], again, addrs=addrs)
+    assert len(again.chunks) == 1
+
+
+async def opening(puller: Peer) -> bytes:
+    return OpenRequest(GRANT, (await puller.bulk.tls()).certificate).encode()
 
 
 async def test_cancelling_ends_the_transfer_and_its_thread_at_once(

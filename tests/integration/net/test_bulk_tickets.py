@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from hashlib import sha256
 
 import pytest
 import trio
 
+from p2p.core.limits import BULK_HANDSHAKES_MAX
 from p2p.net.bulk import BulkServer, ChunkRef, Path, pull_chunks
 from p2p.net.bulk_messages import OPEN_METHOD, OpenReply, OpenRequest
 from p2p.net.bulk_threads import ConnectionLost, receive_exactly, send_all
@@ -132,4 +135,44 @@ async def test_junk_on_the_bulk_port_is_harmless(server: Peer, client: Peer, sou
             await stream.send_all(junk)
     stats = await pull_chunks(client, server.peer_id, GRANT, [CHUNK], sink, addrs=server.addresses)
     assert stats.path is Path.DIRECT
+    assert sink.received == CONTENT
+
+
+async def test_strangers_who_dial_and_say_nothing_do_not_keep_us_from_dialling(
+    server: Peer, client: Peer, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    BulkServer(server, source)
+    port = await client.bulk.port()
+    monkeypatch.setattr("p2p.net.bulk_endpoint.BULK_CONNECT_TIMEOUT_S", 30)
+    sink = Sink()
+    async with AsyncExitStack() as stack:
+        for _ in range(BULK_HANDSHAKES_MAX):
+            await stack.enter_async_context(await trio.open_tcp_stream("127.0.0.1", port))
+        with trio.fail_after(20):
+            while client.bulk.handshakes_in.available_tokens:
+                await trio.sleep(0.01)
+            stats = await pull_chunks(client, server.peer_id, GRANT, [CHUNK], sink, addrs=server.addresses)
+    assert stats.path is Path.DIRECT
+    assert sink.received == CONTENT
+
+
+async def test_a_process_without_file_descriptors_refuses_the_connection_and_lives(
+    server: Peer, client: Peer, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    BulkServer(server, source)
+    port = await server.bulk.port()
+    refused = trio.Event()
+
+    def none_left(*_: object) -> None:
+        refused.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("p2p.net.bulk_threads.socket.fromfd", none_left)
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            with trio.fail_after(10):
+                await refused.wait()
+                assert await stream.receive_some(1) == b""
+    sink = Sink()
+    await pull_chunks(client, server.peer_id, GRANT, [CHUNK], sink, addrs=server.addresses)
     assert sink.received == CONTENT

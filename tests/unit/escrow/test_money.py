@@ -249,6 +249,15 @@ def test_only_a_classic_mint_becomes_an_asset(sol_stage: Any, program: Pubkey) -
     sol_stage.refused("bad_mint", step, box.admin)
 
 
+def test_a_mint_that_is_not_initialised_is_none(sol_stage: Any) -> None:
+    box = sol_stage.box
+    mint = to_pubkey(box.signer().address)
+    box.set_account(mint, bytes(82), TOKEN_PROGRAM)
+    at = type(box.addresses)(box.addresses.program, mint)
+    step = type(box.build)(at).add_asset(box.admin.address, Asset.USDC)
+    sol_stage.refused("bad_mint", step, box.admin)
+
+
 def test_the_sol_vault_keeps_its_rent(sol_stage: Any) -> None:
     sol_stage.deposit(units=100)
     step = sol_stage.build.withdraw(sol_stage.buyer.address, Asset.SOL, 100)
@@ -281,7 +290,7 @@ def test_the_program_refuses_to_leave_less_than_it_owes(sol_stage: Any) -> None:
     assert ran.error == "vault_short"
 
 
-@pytest.mark.parametrize("left", [0, 1, rent_lamports(ASSET_BYTES) - 1])
+@pytest.mark.parametrize("left", [-500, 0, 1, rent_lamports(ASSET_BYTES) - 1])
 def test_the_rent_is_not_paid_out(sol_stage: Any, left: int) -> None:
     """Nor when the vault was robbed by force of even more than what is owed."""
     stage = sol_stage

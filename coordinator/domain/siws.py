@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from p2p.core.login import DOMAIN, uri_of
 from p2p.core.messages.auth import Role
 
-DOMAIN = "cyxwiz"
-URI = "cyxwiz://login"
 VERSION = "1"
 
 
@@ -26,6 +25,7 @@ class Ask:
     nonce: str
     issued_at_s: int
     expires_at_s: int
+    domain: str = DOMAIN
 
 
 def login_text(ask: Ask) -> str:
@@ -33,12 +33,12 @@ def login_text(ask: Ask) -> str:
     statement = f"Log in to CyxWiz as {ask.role.value} from peer {ask.peer_id}. This moves no money."
     return "\n".join(
         (
-            f"{DOMAIN} wants you to sign in with your Solana account:",
+            f"{ask.domain} wants you to sign in with your Solana account:",
             ask.wallet,
             "",
             statement,
             "",
-            f"URI: {URI}",
+            f"URI: {uri_of(ask.domain)}",
             f"Version: {VERSION}",
             f"Chain ID: {ask.cluster}",
             f"Nonce: {ask.nonce}",

@@ -15,6 +15,7 @@ from p2p.chain.keys import to_pubkey, verify
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet, parse_wallet
 from p2p.core.limits import LOGIN_CHALLENGE_LIFETIME_S, LOGIN_LIFETIME_S, LOGINS_CACHED_MAX
+from p2p.core.login import check_domain
 from p2p.core.messages.auth import Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
 from p2p.net.calls import Call, Handler
 from p2p.wire.codec import decode, encode
@@ -76,6 +77,7 @@ class Logins:
             cluster=self._context.chain.chain.cluster,
             issued_at_s=int(now_s),
             expires_at_s=int(now_s + LOGIN_CHALLENGE_LIFETIME_S),
+            domain=check_domain(request.domain),
         )
         await self._context.run(lambda tx: logins.put_challenge(tx, row, now_s))
         return encode(Challenge(_text(row), row.nonce, row.expires_at_s))
@@ -120,7 +122,14 @@ class Logins:
 
 def _text(row: ChallengeRow) -> str:
     ask = Ask(
-        row.wallet, row.peer_id, Role(row.role), row.cluster, row.nonce, row.issued_at_s, row.expires_at_s
+        row.wallet,
+        row.peer_id,
+        Role(row.role),
+        row.cluster,
+        row.nonce,
+        row.issued_at_s,
+        row.expires_at_s,
+        row.domain,
     )
     return login_text(ask)
 

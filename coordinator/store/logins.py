@@ -29,6 +29,7 @@ def put_challenge(tx: Tx, challenge: ChallengeRow, now_s: float) -> None:
         cluster=challenge.cluster,
         issued_at_s=challenge.issued_at_s,
         expires_at_s=challenge.expires_at_s,
+        domain=challenge.domain,
     )
 
 

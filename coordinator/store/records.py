@@ -126,3 +126,4 @@ class ChallengeRow:
     cluster: str
     issued_at_s: int
     expires_at_s: int
+    domain: str

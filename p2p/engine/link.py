@@ -13,8 +13,9 @@ import trio
 from p2p.chain.config import ChainConfig
 from p2p.chain.keys import Signer
 from p2p.core.config import NetworkConfig
-from p2p.core.errors import EnvironmentFailure, Refused, UserError
+from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.limits import CALL_TIMEOUT_S
+from p2p.core.login import check_challenge
 from p2p.core.messages.auth import Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
 from p2p.core.paths import Home
 from p2p.engine.wallets import Account, Wallets
@@ -74,7 +75,7 @@ class CoordinatorLink:
         async with self._login_lock:
             ask = ChallengeRequest(signer.address, Role.ENGINE)
             challenge = decode(Challenge, await self._call("auth.challenge", encode(ask), CALL_TIMEOUT_S))
-            check_challenge(challenge.text, signer.address, self._peer.peer_id)
+            check_challenge(challenge.text, signer.address, self._peer.peer_id, Role.ENGINE)
             signature = signer.sign(challenge.text.encode())
             login = LoginRequest(signer.address, Role.ENGINE, challenge.text, signature)
             reply = decode(LoginReply, await self._call("auth.login", encode(login), CALL_TIMEOUT_S))
@@ -118,20 +119,3 @@ class CoordinatorLink:
                 "Jobs that run go on, and their money is safe; new ones cannot be sent now.",
                 "Check the network, or `cyxwiz local status` if it runs on this machine; then try again.",
             ) from None
-
-
-def check_challenge(text: str, wallet: str, peer_id: str) -> None:
-    """Sign nothing but a login of this very wallet and peer.
-
-    :raises UserError: ``strange_challenge``.
-    """
-    lines = text.split("\n")
-    opening = ["cyxwiz wants you to sign in with your Solana account:", wallet, ""]
-    words = lines[3].split() if len(lines) > 3 else []
-    if lines[:3] != opening or f"{peer_id}." not in words or Role.ENGINE.value not in words:
-        raise UserError(
-            "strange_challenge",
-            "The coordinator asked the wallet to sign something that is not a login of this engine.",
-            "Nothing was signed.",
-            "Check that the coordinator's address in config.toml is the right one.",
-        )

@@ -23,6 +23,7 @@ from p2p.core.limits import (
     RECONNECT_FIRST_S,
     RECONNECT_MAX_S,
 )
+from p2p.core.login import check_challenge
 from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
 from p2p.core.messages.nodes import (
     Heartbeat,
@@ -146,7 +147,7 @@ class CoordinatorLink:
         async with self._login_lock:
             request = ChallengeRequest(self._wallet.address, Role.NODE)
             challenge = decode(Challenge, await self._call("auth.challenge", encode(request)))
-            check_challenge(challenge.text, self._wallet.address, self._peer.peer_id)
+            check_challenge(challenge.text, self._wallet.address, self._peer.peer_id, Role.NODE)
             signature = self._wallet.sign(challenge.text.encode())
             login = LoginRequest(self._wallet.address, Role.NODE, challenge.text, signature)
             reply = decode(LoginReply, await self._call("auth.login", encode(login)))
@@ -222,20 +223,3 @@ class CoordinatorLink:
         if peer_id == self.coordinator:
             self._register_again = True  # it may have been restarted and know nothing
             self._nudge.set()
-
-
-def check_challenge(text: str, wallet: str, peer_id: str) -> None:
-    """Sign nothing but a login of this very wallet and peer.
-
-    :raises UserError: ``strange_challenge``.
-    """
-    lines = text.split("\n")
-    opening = ["cyxwiz wants you to sign in with your Solana account:", wallet, ""]
-    statement = lines[3] if len(lines) > 3 else ""
-    if lines[:3] != opening or peer_id not in statement or Role.NODE.value not in statement:
-        raise UserError(
-            "strange_challenge",
-            "The coordinator asked the wallet to sign something that is not a login of this node.",
-            "Nothing was signed.",
-            "Check that the coordinator's address in config.toml is the right one.",
-        )

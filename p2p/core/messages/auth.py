@@ -15,10 +15,15 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ChallengeRequest:
-    """``auth.challenge``: ask for the text to sign."""
+    """``auth.challenge``: ask for the text to sign.
+
+    ``domain``: whose name the text bears: ``cyxwiz`` (also when empty), or the ``127.0.0.1:PORT`` or
+    ``localhost:PORT`` of the page on which a browser wallet signs.
+    """
 
     wallet: str
     role: Role
+    domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)

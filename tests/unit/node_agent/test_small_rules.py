@@ -1,4 +1,4 @@
-"""Addresses, login texts, assignments, released outputs, grouped errors."""
+"""Addresses, assignments, released outputs, grouped errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from p2p.core.messages.nodes import Assignment
 from p2p.core.money import Asset
 from p2p.core.states import FailureCode
 from p2p.node.addresses import dialable
-from p2p.node.coordinator_link import check_challenge
 from p2p.node.jobs import check_assignment
 from p2p.node.reports import failure_of
 from p2p.node.results import describe
@@ -42,35 +41,6 @@ def test_an_address_of_its_own_stays() -> None:
     own = f"/ip4/10.1.2.3/tcp/4001/p2p/{PEER}"
     assert dialable((own,), "/dns/example.org/tcp/1") == (own,)
     assert dialable(("/ip6/::/tcp/5",), "/ip4/127.0.0.1/tcp/1") == ("/ip6/::1/tcp/5",)
-
-
-# -- login
-
-GOOD = (
-    f"cyxwiz wants you to sign in with your Solana account:\n{WALLET}\n\n"
-    f"Log in to CyxWiz as node from peer {PEER}. This moves no money.\n\nURI: cyxwiz://login"
-)
-
-
-def test_a_login_of_this_node_is_signed() -> None:
-    check_challenge(GOOD, WALLET, PEER)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        GOOD.replace("cyxwiz wants", "evil wants"),
-        GOOD.replace(WALLET, PEER),
-        GOOD.replace(PEER, "12D3KooWother"),
-        GOOD.replace("as node", "as engine"),
-        "x" + GOOD,
-    ],
-)
-def test_nothing_else_is_signed(text: str) -> None:
-    with pytest.raises(UserError) as caught:
-        check_challenge(text, WALLET, PEER)
-    assert caught.value.code == "strange_challenge"
 
 
 # -- what came over the wire

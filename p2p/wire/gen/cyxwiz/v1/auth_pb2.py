@@ -24,23 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x63yxwiz/v1/auth.proto\x12\tcyxwiz.v1\"A\n\x10\x43hallengeRequest\x12\x0e\n\x06wallet\x18\x01 \x01(\t\x12\x1d\n\x04role\x18\x02 \x01(\x0e\x32\x0f.cyxwiz.v1.Role\">\n\tChallenge\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05nonce\x18\x02 \x01(\t\x12\x14\n\x0c\x65xpires_at_s\x18\x03 \x01(\x03\"^\n\x0cLoginRequest\x12\x0e\n\x06wallet\x18\x01 \x01(\t\x12\x1d\n\x04role\x18\x02 \x01(\x0e\x32\x0f.cyxwiz.v1.Role\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"v\n\nLoginReply\x12\x14\n\x0c\x65xpires_at_s\x18\x01 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x12\n\nprogram_id\x18\x03 \x01(\t\x12\x11\n\tusdc_mint\x18\x04 \x01(\t\x12\x1a\n\x12\x63oordinator_wallet\x18\x05 \x01(\t\"\x05\n\x03\x41\x63k*<\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_ENGINE\x10\x01\x12\r\n\tROLE_NODE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x63yxwiz/v1/auth.proto\x12\tcyxwiz.v1\"Q\n\x10\x43hallengeRequest\x12\x0e\n\x06wallet\x18\x01 \x01(\t\x12\x1d\n\x04role\x18\x02 \x01(\x0e\x32\x0f.cyxwiz.v1.Role\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\">\n\tChallenge\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05nonce\x18\x02 \x01(\t\x12\x14\n\x0c\x65xpires_at_s\x18\x03 \x01(\x03\"^\n\x0cLoginRequest\x12\x0e\n\x06wallet\x18\x01 \x01(\t\x12\x1d\n\x04role\x18\x02 \x01(\x0e\x32\x0f.cyxwiz.v1.Role\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"v\n\nLoginReply\x12\x14\n\x0c\x65xpires_at_s\x18\x01 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x12\n\nprogram_id\x18\x03 \x01(\t\x12\x11\n\tusdc_mint\x18\x04 \x01(\t\x12\x1a\n\x12\x63oordinator_wallet\x18\x05 \x01(\t\"\x05\n\x03\x41\x63k*<\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_ENGINE\x10\x01\x12\r\n\tROLE_NODE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cyxwiz.v1.auth_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=389
-  _globals['_ROLE']._serialized_end=449
+  _globals['_ROLE']._serialized_start=405
+  _globals['_ROLE']._serialized_end=465
   _globals['_CHALLENGEREQUEST']._serialized_start=35
-  _globals['_CHALLENGEREQUEST']._serialized_end=100
-  _globals['_CHALLENGE']._serialized_start=102
-  _globals['_CHALLENGE']._serialized_end=164
-  _globals['_LOGINREQUEST']._serialized_start=166
-  _globals['_LOGINREQUEST']._serialized_end=260
-  _globals['_LOGINREPLY']._serialized_start=262
-  _globals['_LOGINREPLY']._serialized_end=380
-  _globals['_ACK']._serialized_start=382
-  _globals['_ACK']._serialized_end=387
+  _globals['_CHALLENGEREQUEST']._serialized_end=116
+  _globals['_CHALLENGE']._serialized_start=118
+  _globals['_CHALLENGE']._serialized_end=180
+  _globals['_LOGINREQUEST']._serialized_start=182
+  _globals['_LOGINREQUEST']._serialized_end=276
+  _globals['_LOGINREPLY']._serialized_start=278
+  _globals['_LOGINREPLY']._serialized_end=396
+  _globals['_ACK']._serialized_start=398
+  _globals['_ACK']._serialized_end=403
 # @@protoc_insertion_point(module_scope)

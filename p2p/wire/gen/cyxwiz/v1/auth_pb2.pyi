@@ -43,17 +43,21 @@ class ChallengeRequest(_message.Message):
 
     WALLET_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    DOMAIN_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
     role: Global___Role.ValueType
+    domain: _builtins.str
+    """"cyxwiz" (also when empty), or the host and port of a wallet page on the loopback."""
     def __init__(
         self,
         *,
         wallet: _builtins.str = ...,
         role: Global___Role.ValueType = ...,
+        domain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["domain", b"domain", "role", b"role", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import ssl
+from contextlib import aclosing
 from functools import cache
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,22 @@ _METHOD_NOT_FOUND = -32601
 def _tls() -> ssl.SSLContext:
     """Reading the certificates takes longer than many calls; once is enough."""
     return httpx.create_ssl_context(trust_env=False)
+
+
+class _Body(httpx.AsyncByteStream):
+    """What is sent. httpx iterates over an async generator, which nobody finishes when a call is cancelled
+    while it sends; this is not one."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = [data]
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 class RpcError(Exception):
@@ -93,7 +110,9 @@ class Rpc:
         received = bytearray()
         try:
             with trio.fail_after(RPC_TIMEOUT_S):
-                async with self._http.stream("POST", url, content=body, headers=headers) as response:
+                request = self._http.build_request("POST", url, content=body, headers=headers)
+                request.stream = _Body(body)
+                async with aclosing(await self._http.send(request, stream=True)) as response:
                     # cancelled rather than left: what httpx nests would else be closed by nobody
                     with trio.CancelScope() as reading:
                         async for part in response.aiter_bytes():

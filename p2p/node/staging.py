@@ -51,16 +51,22 @@ class Staging:
     url_limits: FetchLimits
 
     async def stage(self, job: Assignment, folder: Path, progress: Progress, accepted_at_s: float) -> None:
-        """Fill ``folder`` with the job's inputs; waits for an engine that is away for ``STAGING_MAX_S``.
+        """Fill ``folder`` with the job's inputs; waits for an engine that is away.
 
-        :raises UserError: the inputs are not what the job says, or the engine stayed away.
+        All of it takes at most ``STAGING_MAX_S``: it is not paid, and the escrow's deadline counts on it.
+
+        :raises UserError: the inputs are not what the job says, or did not come in time.
         :raises EnvironmentFailure: ``disk_full`` and other trouble of this node.
         """
-        manifest = await self._fetch(job, progress, accepted_at_s + STAGING_MAX_S)
-        await trio.to_thread.run_sync(_make_folder, folder)
-        await self._assemble(job, manifest, folder, progress, accepted_at_s + STAGING_MAX_S)
-        if job.spec.data_url:
-            await self._fetch_data(job, folder / DATA_FOLDER, progress)
+        until_s = accepted_at_s + STAGING_MAX_S
+        with trio.move_on_after(max(0.0, until_s - self.clock.now_s())):
+            manifest = await self._fetch(job, progress, until_s)
+            await trio.to_thread.run_sync(_make_folder, folder)
+            await self._assemble(job, manifest, folder, progress, until_s)
+            if job.spec.data_url:
+                await self._fetch_data(job, folder / DATA_FOLDER, progress)
+            return
+        raise _too_slow(progress)
 
     async def _fetch(self, job: Assignment, progress: Progress, until_s: float) -> Manifest:
         """Bring every chunk into the store, asking again as long as the engine may come back."""
@@ -192,6 +198,16 @@ def _engine_away(error: EnvironmentFailure) -> UserError:
         f"The buyer's engine could not be reached for {STAGING_MAX_S / 60:.0f} minutes: {error.what}",
         "Without the job's files the script could not be started.",
         "Keep the engine running, and reachable, until the job runs.",
+    )
+
+
+def _too_slow(progress: Progress) -> UserError:
+    come, wanted = progress.done_bytes / GIB, progress.total_bytes / GIB
+    return UserError(
+        "inputs_late",
+        f"Only {come:.1f} of {wanted:.1f} GiB of inputs came within {STAGING_MAX_S / 60:.0f} minutes.",
+        "Without the job's files the script could not be started.",
+        "Use a faster connection, or give the data as a URL.",
     )
 
 

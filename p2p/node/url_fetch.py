@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Callable
@@ -24,6 +25,9 @@ import trio
 from p2p.core.errors import EnvironmentFailure, UserError
 from p2p.core.jobspec import check_data_url
 from p2p.core.limits import (
+    DISK_RESERVE_BYTES,
+    GIB,
+    MIB,
     URL_CONNECT_TIMEOUT_S,
     URL_DATA_MAX_BYTES,
     URL_FETCH_MAX_S,
@@ -36,6 +40,7 @@ from p2p.core.text import clean_name
 FALLBACK_NAME = "download"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SHOWN_MAX_CHARS = 200
+_ROOM_CHECK_BYTES = 64 * MIB
 _BROKEN = re.compile(r"[^A-Za-z0-9._-]+")
 
 Progress = Callable[[int, int | None], None]
@@ -49,6 +54,7 @@ class FetchLimits:
     size_max_bytes: int = URL_DATA_MAX_BYTES
     total_s: float = URL_FETCH_MAX_S
     private_addresses: bool = False
+    disk_reserve_bytes: int = DISK_RESERVE_BYTES  # stay free on the disk, however large the file is
 
 
 def file_name(url: str) -> str:
@@ -154,7 +160,8 @@ class _Fetch:
         size_bytes = int(announced) if announced.isdecimal() else None
         if size_bytes is not None and size_bytes > self._limits.size_max_bytes:
             raise _too_large(url, self._limits.size_max_bytes)
-        digest, done_bytes = sha256(), 0
+        digest, done_bytes, checked_bytes = sha256(), 0, 0
+        self._require_room(size_bytes or 0)
         with self._partial.open("wb") as file:
             for piece in response.iter_raw():
                 done_bytes += len(piece)
@@ -162,6 +169,9 @@ class _Fetch:
                     raise _too_large(url, self._limits.size_max_bytes)
                 if self.abandoned.is_set():
                     raise _unreachable(url, "nobody waits for it any more")
+                if done_bytes - checked_bytes >= _ROOM_CHECK_BYTES:
+                    checked_bytes = done_bytes
+                    self._require_room(0)
                 digest.update(piece)
                 file.write(piece)
                 if self._progress is not None:
@@ -169,6 +179,16 @@ class _Fetch:
             file.flush()
             os.fsync(file.fileno())
         return done_bytes, digest.digest()
+
+    def _require_room(self, size_bytes: int) -> None:
+        free_bytes = shutil.disk_usage(self._partial.parent).free
+        if free_bytes < size_bytes + self._limits.disk_reserve_bytes:
+            raise EnvironmentFailure(
+                "disk_full",
+                f"The data URL's file does not fit on the node's disk: {free_bytes / GIB:.1f} GiB are free.",
+                "The script was not started.",
+                "The job can run on another node.",
+            )
 
 
 def _public_address(checked: httpx.URL, url: str, private_allowed: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,3 +202,24 @@ async def test_data_by_url_lies_beside_the_data_sent(engine: Any, node: Node) ->
             await node.stage(engine.job({"train.py": b"1"}, data_url=url, data_sha256=bytes(32)))
         assert caught.value.code == "data_hash_mismatch"
         nursery.cancel_scope.cancel()
+
+
+async def test_an_engine_that_sends_too_slowly_does_not_hold_the_node_for_ever(
+    engine: Any, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each chunk moves the transfer on, but all together do not come in time."""
+    real = engine.source.read_chunk
+
+    def slowly(grant: str, chunk_hash: bytes, into: memoryview) -> int:
+        time.sleep(0.3)
+        size: int = real(grant, chunk_hash, into)
+        return size
+
+    engine.source.read_chunk = slowly
+    monkeypatch.setattr("p2p.node.staging.STAGING_MAX_S", 1.0)
+    many = {"train.py": b"1"} | {f"data/{number}": os.urandom(1000) for number in range(100)}
+    with pytest.raises(UserError) as caught:
+        await node.stage(engine.job(many))
+    assert caught.value.code == "inputs_late"
+    assert all(caught.value.lines())
+    assert node.staging.peer.bulk.transfers.borrowed_tokens == 0

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,6 +20,12 @@ from p2p.node.url_fetch import FALLBACK_NAME, FetchLimits, fetch_url, file_name,
 
 DATA = os.urandom(300_000)
 LOCAL = FetchLimits(size_max_bytes=1_000_000, total_s=30, private_addresses=True)
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
 
 
 class Server(BaseHTTPRequestHandler):
@@ -201,3 +211,52 @@ def test_the_name_of_the_file(url: str, name: str) -> None:
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+async def test_the_reserve_of_the_disk_is_not_touched(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    target = tmp_path / "data"
+    error = await refused(f"{server}/data/x", target, replace(LOCAL, disk_reserve_bytes=2 * free))
+    assert (error.code, isinstance(error, EnvironmentFailure)) == ("disk_full", True)
+
+    def shrinking(_: Path) -> Usage:  # as another job, or this file without an announced size, fills it
+        return Usage(0, 0, next(left))
+
+    left = iter((10**12, 10**12, 0))
+    monkeypatch.setattr("p2p.node.url_fetch.shutil.disk_usage", shrinking)
+    monkeypatch.setattr("p2p.node.url_fetch._ROOM_CHECK_BYTES", 100_000)
+    unbounded = replace(LOCAL, size_max_bytes=10**15)
+    error = await refused(f"{server}/endless", target, unbounded)
+    assert error.code == "disk_full"
+    assert next(left, None) is None
+
+
+async def test_a_name_that_answers_differently_the_second_time_leads_nowhere_else(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: the connection goes to the address that was checked, and no name is resolved again."""
+    port = int(server.rpartition(":")[2])
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def resolve(host: str, *rest: Any, **options: Any) -> Any:
+        if host in ("127.0.0.1", b"127.0.0.1"):
+            return real(host, *rest, **options)
+        asked.append(host)
+        return real("127.0.0.1" if len(asked) == 1 else "127.0.0.2", *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    target = tmp_path / "data"
+    assert await fetch_url(f"http://rebinding.example:{port}/data/x", target, b"", LOCAL) == len(DATA)
+    assert asked == ["rebinding.example"]
+
+
+async def test_a_name_with_one_private_address_among_public_ones_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 80)) for a in ("93.184.216.34", "10.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    public_only = replace(LOCAL, private_addresses=False)
+    assert (await refused("http://mixed.example/x", tmp_path / "x", public_only)).code == "data_url_refused"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -115,7 +116,7 @@ def start_detached(
         )
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
+    _reap()
     try:
         process = subprocess.Popen(
             command,
@@ -131,6 +132,11 @@ def start_detached(
         os.close(descriptor)
     _CHILDREN.append(process)
     return process
+
+
+@atexit.register
+def _reap() -> None:
+    _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
 
 
 def is_alive(pid: int) -> bool:

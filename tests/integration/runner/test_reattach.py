@@ -65,7 +65,9 @@ async def test_after_kill_9_the_same_container_goes_on_and_every_line_is_there_o
     lines = log.read_text().splitlines()
     assert [int(line.split()[1]) for line in lines if line.startswith("line")] == list(range(4000))
     assert [int(line.split()[1]) for line in lines if line.startswith("err")] == list(range(0, 4000, 10))
-    assert lines[-1] == "z" * 50000
+    # Docker stamps stdout and stderr apart, so only the order within each is promised.
+    assert [line for line in lines if not line.startswith("err")][-1] == "z" * 50000
+    assert len(lines) == 4000 + 400 + 1
 
 
 async def test_an_exit_while_nobody_looked_is_reported(bench: Bench, tmp_path: Path) -> None:

@@ -170,6 +170,8 @@ def network() -> Iterator[Network]:
         ):
             done = found.cli(*arguments)
             assert done.code == 0, done.stderr
+        # Small, so that a script which eats all of it harms nothing else on this machine.
+        assert found.node_cli("set", "--memory", "1").code == 0
         yield found
     finally:
         trio.run(local_network.down, home, print)

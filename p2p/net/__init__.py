@@ -8,7 +8,8 @@ The public face (import from the modules named):
     ``verify_peer_signature(peer_id: str, message: bytes, signature: bytes) -> bool``.
 
 ``p2p.net.peer``
-    ``async with Peer.open(identity, listen_addrs, *, clock=..., topics=(), connections_max=...) as peer``;
+    ``async with Peer.open(identity, listen_addrs, *, clock=..., topics=(), connections_max=...,
+    towards=()) as peer``;
     ``listen_addrs`` are multiaddr strings such as ``/ip4/127.0.0.1/tcp/0``; none listens nowhere.
 
     * ``peer.peer_id: PeerId``, ``peer.addresses: tuple[str, ...]`` (each ends in ``/p2p/<peer id>``)

@@ -23,6 +23,7 @@ from p2p.core.limits import (
     CONNECTIONS_MAX,
     HANDLER_TIMEOUT_S,
 )
+from p2p.net.addresses import dialable
 from p2p.net.bulk_endpoint import BulkEndpoint
 from p2p.net.calls import Call, Handler, Methods, StreamHandler
 from p2p.net.channel import Channel
@@ -51,16 +52,18 @@ class Peer:
         clock: Clock,
         host: Host,
         nursery: trio.Nursery,
-        listen_host: str | None,
+        listening: tuple[str, ...],
+        towards: tuple[str, ...],
     ) -> None:
         self.identity = identity
         self.peer_id = identity.peer_id
         self.clock = clock
-        self.addresses: tuple[str, ...] = ()
-        """Where this peer listens: multiaddrs, each with its ``/p2p/`` part."""
         self.host = host
         self.nursery = nursery
+        listen_host = host_and_port(parse_address(listening[0]))[0] if listening else None
         self.bulk = BulkEndpoint(nursery, clock, listen_host)
+        self._listening = listening
+        self._towards = towards
         self._methods = Methods()
         self._links = Links(self.peer_id)
         self._dialling: dict[PeerId, trio.Lock] = {}
@@ -78,12 +81,14 @@ class Peer:
         clock: Clock = SYSTEM_CLOCK,
         topics: Iterable[str] = (),
         connections_max: int = CONNECTIONS_MAX,
+        towards: Iterable[str] = (),
     ) -> AsyncIterator[Peer]:
         """Run a peer for the length of the block.
 
         ``listen_addrs`` are multiaddrs (``/ip4/0.0.0.0/tcp/4001``; port 0 takes a free one); with none the
         peer can only dial. ``topics`` are all the gossip topics it will ever hear or publish; with none,
-        gossip is off.
+        gossip is off. ``towards`` are addresses of peers that are sure to be in the same network, such as the
+        coordinator's: they tell which of several interfaces to name to others (see :attr:`addresses`).
 
         :raises UserError: ``bad_address``.
         :raises EnvironmentFailure: ``cannot_listen``.
@@ -94,14 +99,20 @@ class Peer:
             addresses = await stack.enter_async_context(running(host, listen_addrs))
             nursery = await stack.enter_async_context(trio.open_nursery())
             stack.callback(nursery.cancel_scope.cancel)
-            listen_host = host_and_port(parse_address(addresses[0]))[0] if addresses else None
-            peer = cls(identity, clock, host, nursery, listen_host)
-            peer.addresses = addresses
+            peer = cls(identity, clock, host, nursery, addresses, tuple(towards))
             host.set_stream_handler(TProtocol(CONTROL_PROTOCOL), peer._on_control_stream)
             nursery.start_soon(close_unused, host)
             if wanted := frozenset(topics):
                 peer._gossip = await stack.enter_async_context(Gossip.running(host, wanted, clock))
             yield peer
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where this peer can be dialled now: multiaddrs, each with its ``/p2p/`` part.
+
+        A machine that changes networks changes them.
+        """
+        return dialable(self._listening, self._towards)
 
     # -- serving
 

@@ -26,7 +26,6 @@ from p2p.local.platform import ProcessLock
 from p2p.local.server import LocalServer
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
-from p2p.node.addresses import dialable
 from p2p.node.checks import coordinator_row
 from p2p.node.chunk_store import ChunkStore
 from p2p.node.coordinator_link import CoordinatorLink
@@ -131,7 +130,13 @@ class NodeAgent:
         identity = PeerIdentity.load_or_create(home.node.peer_key)
         async with (
             Journal.open(home.node.journal, migrations("node")) as journal,
-            Peer.open(identity, settings.listen, clock=clock, topics=(ADVERTS,)) as peer,
+            Peer.open(
+                identity,
+                settings.listen,
+                clock=clock,
+                topics=(ADVERTS,),
+                towards=(network.coordinator_address,),
+            ) as peer,
         ):
             agent = cls(home, settings, wallet, peer, network, clock)
             try:
@@ -170,7 +175,7 @@ class NodeAgent:
         return NodeAdvert(
             peer_id=self.peer.peer_id,
             wallet=self.wallet.address,
-            addresses=self.addresses,
+            addresses=self.peer.addresses,
             hardware=capacity.hardware,
             min_price_usd_micros_per_hour=self.settings.min_price_usd_micros_per_hour,
             available=self.available,
@@ -198,11 +203,6 @@ class NodeAgent:
     def available(self) -> bool:
         """Whether jobs are taken: the seller wants to, and Docker and the image are there."""
         return self.settings.available and bool(self.survey.image) and not self.jobs.leaving
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Where this node can be dialled."""
-        return dialable(self.peer.addresses, self.network.coordinator_address)
 
     # -- what its owner asks
 

@@ -58,7 +58,7 @@ class LocalApi:
             "problem": error_json(link.problem or agent.survey.problem),
             "peer_id": agent.peer.peer_id,
             "wallet": agent.wallet.address,
-            "addresses": list(agent.addresses),
+            "addresses": list(agent.peer.addresses),
             "coordinator": agent.network.coordinator_address,
             "cluster": link.login.cluster if link.login else "",
             "available": agent.available,

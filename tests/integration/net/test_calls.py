@@ -19,6 +19,7 @@ from p2p.core.limits import (
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Call, Peer
 
+OpenPeer = Callable[..., Awaitable[Peer]]
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
 
 
@@ -51,6 +52,19 @@ async def test_both_sides_call_over_one_channel(server: Peer, client: Peer) -> N
 async def test_addresses_name_the_peer(server: Peer) -> None:
     assert server.addresses
     assert all(address.endswith(f"/p2p/{server.peer_id}") for address in server.addresses)
+
+
+async def test_a_peer_that_listens_everywhere_names_addresses_that_lead_to_it(
+    open_peer: OpenPeer, client: Peer
+) -> None:
+    everywhere = await open_peer(listen=["/ip4/0.0.0.0/tcp/0"])
+    everywhere.serve("echo", echo)
+    assert everywhere.addresses
+    assert not any("/0.0.0.0/" in address for address in everywhere.addresses)
+    for address in everywhere.addresses:
+        assert await client.call(everywhere.peer_id, "echo", b"x", addrs=[address]) == b"x"
+        await client.disconnect(everywhere.peer_id)
+    assert await everywhere.bulk.port()  # direct transfers listen everywhere, too
 
 
 async def test_many_calls_at_once_are_told_apart(server: Peer, client: Peer) -> None:

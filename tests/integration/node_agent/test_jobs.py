@@ -87,7 +87,7 @@ async def test_an_order_to_stop_an_earlier_attempt_leaves_the_later_one_alone(
         assert record is not None
         assert record.finished_at_s is not None  # its clock does not run on
         assert report.run_seconds == record.finished_at_s - (record.started_at_s or 0)
-        assert b"up" in await engine.log(coordinator.node, agent.addresses, job)
+        assert b"up" in await engine.log(coordinator.node, agent.peer.addresses, job)
 
 
 async def test_an_order_to_stop_interrupts_a_transfer(
@@ -152,7 +152,7 @@ async def test_strangers_get_nothing(coordinator: Any, engine: Any, start_agent:
         job = engine.job({"train.py": b"print(1)"})
         assert (await coordinator.assign(job)).accepted
         await coordinator.until_state(JobState.DELIVERING)
-        node, addrs = coordinator.node, agent.addresses
+        node, addrs = coordinator.node, agent.peer.addresses
         orders = {
             "job.assign": encode(replace(job, epoch=9)),
             "job.stop": encode(StopOrder(job.job_id, 9, "x")),
@@ -188,7 +188,7 @@ async def test_inputs_that_do_not_match_fail_the_job_as_the_buyers(
         assert report.failure is FailureCode.INPUT
         assert report.failure.is_buyers
         await phase_of(agent, job.job_id, 1, Phase.CLEANED)
-        assert await engine.log(coordinator.node, agent.addresses, job) == b""
+        assert await engine.log(coordinator.node, agent.peer.addresses, job) == b""
 
 
 async def test_a_container_that_somebody_removed_fails_the_job_as_the_nodes(
@@ -213,11 +213,14 @@ async def test_a_wrong_message_is_refused_and_the_node_stays_up(
 ) -> None:
     async with start_agent() as agent:
         await coordinator.until(lambda: bool(coordinator.node))
+        addrs = agent.peer.addresses
         for method in ("job.assign", "job.stop"):
             with pytest.raises(CyxWizError):
-                await coordinator.peer.call(coordinator.node, method, b"\xff\xff", addrs=agent.addresses)
+                await coordinator.peer.call(coordinator.node, method, b"\xff\xff", addrs=addrs)
         job = replace(engine.job({"train.py": b"1"}), job_id="../../../etc")
-        raw = await coordinator.peer.call(coordinator.node, "job.assign", encode(job), addrs=agent.addresses)
+        raw = await coordinator.peer.call(
+            coordinator.node, "job.assign", encode(job), addrs=agent.peer.addresses
+        )
         assert not decode(AssignReply, raw).accepted
         script = replace(job.spec, script="../evil.py")
         evil = replace(job, job_id=new_job_id(), spec=script)
@@ -233,11 +236,11 @@ async def test_the_log_of_a_finished_job_goes_when_it_is_too_old(
         assert (await coordinator.assign(job)).accepted
         await phase_of(agent, job.job_id, 1, Phase.CLEANED)
         await agent.jobs.tidy()
-        assert await engine.log(coordinator.node, agent.addresses, job) == b"1\n"
+        assert await engine.log(coordinator.node, agent.peer.addresses, job) == b"1\n"
         monkeypatch.setattr("p2p.node.jobs.LOGS_KEPT_S", -1.0)
         await agent.jobs.tidy()
         with pytest.raises(CyxWizError) as caught:
-            await engine.log(coordinator.node, agent.addresses, job)
+            await engine.log(coordinator.node, agent.peer.addresses, job)
         assert caught.value.code == "log_gone"
 
 
@@ -264,7 +267,7 @@ async def test_a_journal_that_cannot_be_written_for_a_while_costs_neither_the_jo
             await tried_to_fail.wait()
         disk_is_full = False
         await coordinator.until_state(JobState.DELIVERING)
-        log = await engine.log(coordinator.node, agent.addresses, job)
+        log = await engine.log(coordinator.node, agent.peer.addresses, job)
         assert log == b"".join(b"%d\n" % number for number in range(40))
 
 

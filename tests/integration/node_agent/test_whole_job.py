@@ -55,7 +55,7 @@ async def test_a_job_runs_and_its_log_and_results_arrive(
         reply = await coordinator.assign(job)
         assert reply.accepted, reply.reason
         assert (await coordinator.assign(job)).accepted  # asked twice, taken once
-        log = await engine.log(coordinator.node, agent.addresses, job)
+        log = await engine.log(coordinator.node, agent.peer.addresses, job)
         report = await coordinator.until_state(JobState.DELIVERING)
         states = [report.state for report in coordinator.reports]
         assert states == [JobState.STAGING, JobState.RUNNING, JobState.DELIVERING]
@@ -69,15 +69,15 @@ async def test_a_job_runs_and_its_log_and_results_arrive(
         assert statement.image_digest == agent.survey.image
         assert statement.run_seconds > 0
 
-        assert await engine.log(coordinator.node, agent.addresses, job, offset=10) == log[10:]
-        outputs = await engine.outputs(coordinator.node, agent.addresses, job)
+        assert await engine.log(coordinator.node, agent.peer.addresses, job, offset=10) == log[10:]
+        outputs = await engine.outputs(coordinator.node, agent.peer.addresses, job)
         assert outputs == {"model/out.txt": data.upper()}
-        await engine.received(coordinator.node, agent.addresses, job)
+        await engine.received(coordinator.node, agent.peer.addresses, job)
         coordinator.leases.clear()  # over
         await cleaned(agent, job.job_id)
-        assert await engine.log(coordinator.node, agent.addresses, job) == log
+        assert await engine.log(coordinator.node, agent.peer.addresses, job) == log
         with pytest.raises(CyxWizError) as caught:
-            await engine.outputs(coordinator.node, agent.addresses, job)
+            await engine.outputs(coordinator.node, agent.peer.addresses, job)
         assert caught.value.code == "not_released"
         assert not list(agent.runner._folder.iterdir())
 
@@ -94,10 +94,10 @@ async def test_a_failing_script_is_explained_and_its_outputs_stay(
         assert "Exit code 1" in report.detail
         assert "no such layer" in report.detail
         assert "\x1b" not in report.detail
-        log = await engine.log(coordinator.node, agent.addresses, job)
+        log = await engine.log(coordinator.node, agent.peer.addresses, job)
         assert b"before\n" in log
         with pytest.raises(CyxWizError):
-            await engine.outputs(coordinator.node, agent.addresses, job)
+            await engine.outputs(coordinator.node, agent.peer.addresses, job)
         await cleaned(agent, job.job_id)
 
 

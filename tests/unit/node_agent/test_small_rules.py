@@ -1,4 +1,4 @@
-"""Addresses, assignments, released outputs, grouped errors."""
+"""Assignments, released outputs, grouped errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from p2p.core.manifest import FileEntry, Manifest, make_manifest
 from p2p.core.messages.nodes import Assignment
 from p2p.core.money import Asset
 from p2p.core.states import FailureCode
-from p2p.node.addresses import dialable
 from p2p.node.jobs import check_assignment
 from p2p.node.reports import failure_of
 from p2p.node.results import describe
@@ -27,20 +26,6 @@ from p2p.wire.codec import encode
 
 PEER = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo"
 WALLET = "Ave5upTavcGSsGhHJ6SbvETR3TPRadafxVSQeu1Fh7kk"
-
-
-# -- addresses
-
-
-def test_an_any_address_becomes_those_that_can_be_dialled() -> None:
-    found = dialable((f"/ip4/0.0.0.0/tcp/4001/p2p/{PEER}",), f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}")
-    assert found == (f"/ip4/127.0.0.1/tcp/4001/p2p/{PEER}",)
-
-
-def test_an_address_of_its_own_stays() -> None:
-    own = f"/ip4/10.1.2.3/tcp/4001/p2p/{PEER}"
-    assert dialable((own,), "/dns/example.org/tcp/1") == (own,)
-    assert dialable(("/ip6/::/tcp/5",), "/ip4/127.0.0.1/tcp/1") == ("/ip6/::1/tcp/5",)
 
 
 # -- what came over the wire

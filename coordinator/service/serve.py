@@ -29,7 +29,7 @@ from p2p.core.limits import CHAIN_WAIT_S
 from p2p.core.paths import Home
 from p2p.core.topics import ADVERTS
 from p2p.local.home import make_private
-from p2p.local.platform import ProcessLock
+from p2p.local.platform import ProcessLock, connections_max
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
 
@@ -61,7 +61,13 @@ async def serve(options: ServeOptions, ready: Callable[[str], None], clock: Cloc
             await nursery.start(_stop_on_signal, nursery.cancel_scope)
             async with _database(options, files) as db, EscrowClient(chain_config, clock) as chain:
                 on_chain = await _read_config(chain, signer)
-                async with Peer.open(identity, options.listen, clock=clock, topics=(ADVERTS,)) as peer:
+                async with Peer.open(
+                    identity,
+                    options.listen,
+                    clock=clock,
+                    topics=(ADVERTS,),
+                    connections_max=connections_max(),
+                ) as peer:
                     context = Context(db, clock, identity, signer, chain, on_chain, peer)
                     await _run(context, peer, files, ready)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from p2p.core.errors import EnvironmentFailure
+from p2p.core.limits import CONNECTIONS_MAX
 
 WINDOWS = sys.platform == "win32"
 
@@ -23,6 +24,7 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+    import resource
 
 
 class ProcessLock:
@@ -103,6 +105,21 @@ def lock_owner(path: Path) -> int | None:
         return int(path.read_bytes()[:20])
     except (OSError, ValueError):
         return None
+
+
+def connections_max() -> int:
+    """How many connections a peer in this process may hold: half the file descriptors that it can have.
+
+    Takes as many descriptors as the system gives without asking (on Linux usually only 1,024 are in force at
+    first). The other half is for files, databases and transfers: strangers who dial must not use those up.
+    """
+    if sys.platform == "win32":
+        return CONNECTIONS_MAX
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(2 * CONNECTIONS_MAX, hard) if hard != resource.RLIM_INFINITY else 2 * CONNECTIONS_MAX
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return min(CONNECTIONS_MAX, wanted // 2)
 
 
 def start_detached(

@@ -22,7 +22,7 @@ from p2p.core.paths import Home
 from p2p.core.signing import Domain, Signed, signing_input
 from p2p.core.topics import ADVERTS
 from p2p.local.home import load_network_config, make_private
-from p2p.local.platform import ProcessLock
+from p2p.local.platform import ProcessLock, connections_max
 from p2p.local.server import LocalServer
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
@@ -135,6 +135,7 @@ class NodeAgent:
                 settings.listen,
                 clock=clock,
                 topics=(ADVERTS,),
+                connections_max=connections_max(),
                 towards=(network.coordinator_address,),
             ) as peer,
         ):

@@ -136,3 +136,20 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     with ProcessLock(path):
         assert lock_owner(path) == os.getpid()
     assert not is_locked(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file descriptors are limited on POSIX only")
+@pytest.mark.parametrize(
+    ("soft", "hard", "after", "connections"), [(64, 300, 300, 150), (200, 20_000, 8192, 4096)]
+)
+def test_connections_leave_file_descriptors_for_everything_else(
+    soft: int, hard: int, after: int, connections: int
+) -> None:
+    script = (
+        "import resource\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
+        "from p2p.local.platform import connections_max\n"
+        "print(connections_max(), *resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=60)
+    assert [int(number) for number in found.stdout.split()] == [connections, after, hard]

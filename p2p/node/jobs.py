@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -229,13 +230,20 @@ class Jobs:
         for record in kept:
             if excess <= 0 and record.updated_at_s > oldest_s:
                 continue
+            # In this order, so that what cannot be removed now is tried again.
+            await trio.to_thread.run_sync(_remove_kept, self._folder(record.key))
             await services.tables.note(record, log_kept=False)
-            await trio.to_thread.run_sync(remove_tree, self._folder(record.key))
             excess -= record.log_bytes
         await services.tables.forget(JOB_ROWS_KEPT_MAX)
 
     def _folder(self, key: Key) -> Path:
         return self._services.folder / key[0] / str(key[1])
+
+
+def _remove_kept(folder: Path) -> None:
+    remove_tree(folder)
+    with suppress(OSError):  # other attempts of the job may have something there
+        folder.parent.rmdir()
 
 
 def check_assignment(job: Assignment) -> None:

@@ -178,7 +178,10 @@ def _write(descriptor: int, offset: int, data: bytes) -> None:
 def _read(path: Path, offset: int, size_bytes: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
-        return file.read(size_bytes)
+        data = file.read(size_bytes)
+    if len(data) < size_bytes:  # else a follower would ask for the rest for ever
+        raise OSError("the log is shorter than the journal says")
+    return data
 
 
 def _hash(path: Path, size_bytes: int) -> bytes:

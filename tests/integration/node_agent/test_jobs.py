@@ -15,6 +15,7 @@ from p2p.core.ids import new_job_id
 from p2p.core.jobspec import JobConfig, NetworkMode
 from p2p.core.messages.nodes import AssignReply, StopOrder
 from p2p.core.messages.transfer import LogRequest, ManifestRequest, ReceivedNotice, Side
+from p2p.core.paths import Home
 from p2p.core.states import FailureCode, JobState
 from p2p.net.peer import Peer
 from p2p.node.agent import NodeAgent
@@ -229,7 +230,7 @@ async def test_a_wrong_message_is_refused_and_the_node_stays_up(
 
 
 async def test_the_log_of_a_finished_job_goes_when_it_is_too_old(
-    coordinator: Any, engine: Any, start_agent: Start, monkeypatch: pytest.MonkeyPatch
+    coordinator: Any, engine: Any, home: Home, start_agent: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with start_agent() as agent:
         job = engine.job({"train.py": b"print(1)\nraise SystemExit(1)"})
@@ -238,7 +239,16 @@ async def test_the_log_of_a_finished_job_goes_when_it_is_too_old(
         await agent.jobs.tidy()
         assert await engine.log(coordinator.node, agent.peer.addresses, job) == b"1\n"
         monkeypatch.setattr("p2p.node.jobs.LOGS_KEPT_S", -1.0)
-        await agent.jobs.tidy()
+
+        def busy(_: object) -> None:
+            raise EnvironmentFailure("cleanup_failed", "It is in use.")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("p2p.node.jobs.remove_tree", busy)
+            with pytest.raises(EnvironmentFailure):
+                await agent.jobs.tidy()
+        await agent.jobs.tidy()  # it was not forgotten
+        assert not list(home.node.jobs.iterdir())
         with pytest.raises(CyxWizError) as caught:
             await engine.log(coordinator.node, agent.peer.addresses, job)
         assert caught.value.code == "log_gone"

@@ -146,6 +146,9 @@ async def test_a_log_that_is_gone_or_too_short_is_said_to_be_gone(tmp_path: Path
     (tmp_path / "log").write_bytes(b"short")
     with pytest.raises(EnvironmentFailure):
         await spool.sha256()
+    with pytest.raises(EnvironmentFailure) as caught:
+        await spool.read(5)  # and not nothing, which would be asked for again and again
+    assert caught.value.code == "log_gone"
 
     async def commit(size_bytes: int, cursor: str) -> None:
         raise AssertionError("nothing was written")

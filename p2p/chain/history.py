@@ -85,7 +85,7 @@ async def read_history(chain: ChainSending, wallet: Wallet, limit: int) -> list[
         for order, row in enumerate(_rows(await chain.ask("getSignaturesForAddress", place, options))):
             found.setdefault(row[0], (row[1], -order))
     newest = sorted(found, key=lambda signature: found[signature], reverse=True)[:limit]
-    calls = [call for signature in newest for call in await _calls(chain, signature)]
+    calls = [call for signature in newest for call in reversed(await _calls(chain, signature))]
     jobs = await _jobs(chain, calls)
     entries = (_entry(chain, wallet, call, jobs) for call in calls)
     return [entry for entry in entries if entry is not None]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from types import TracebackType
 from typing import Self
 
 from p2p.chain import accounts
 from p2p.chain.accounts import OnChainAsset, OnChainConfig, OnChainJob, OnChainSession
-from p2p.chain.addresses import TOKEN_PROGRAM, Addresses
+from p2p.chain.addresses import CLOCK_SYSVAR, TOKEN_PROGRAM, Addresses
 from p2p.chain.config import ChainConfig
 from p2p.chain.errors import chain_unexpected
 from p2p.chain.instructions import Builder
@@ -17,6 +19,9 @@ from p2p.core.clock import Clock
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.ids import JobId, Wallet
 from p2p.core.money import Asset
+
+_SYSVARS = "Sysvar1111111111111111111111111111111111111"
+_CLOCK = struct.Struct("<QqQQq")  # slot, start of the epoch, epoch, next epoch with a schedule, Unix time
 
 
 class ChainReads:
@@ -137,6 +142,40 @@ class ChainReads:
     async def slot(self) -> int:
         """The present slot at the configured commitment."""
         return number_of(await self.ask("getSlot", {"commitment": self.chain.commitment}))
+
+    async def chain_time_s(self) -> int:
+        """The cluster's own time, by which the program's deadlines pass."""
+        data = await self.account_data(CLOCK_SYSVAR, _SYSVARS)
+        if data is None or len(data) != _CLOCK.size:
+            raise chain_unexpected("no time")
+        return int(_CLOCK.unpack(data)[4])
+
+    async def jobs_of(self, owner: Wallet) -> list[OnChainJob]:
+        """Every job of a buyer whose account is still there, newest first."""
+        found = await self._accounts_of(owner, accounts.JOB_TAG, accounts.JOB_BYTES)
+        jobs = [accounts.decode_job(data) for data in found]
+        return sorted(jobs, key=lambda job: job.opened_at_s, reverse=True)
+
+    async def sessions_of(self, owner: Wallet) -> list[OnChainSession]:
+        """Every session key of a wallet, those that have expired included; the last to end first."""
+        found = await self._accounts_of(owner, accounts.SESSION_TAG, accounts.SESSION_BYTES)
+        sessions = [accounts.decode_session(data) for data in found]
+        return sorted(sessions, key=lambda session: session.expires_at_s, reverse=True)
+
+    async def _accounts_of(self, owner: Wallet, tag: int, size_bytes: int) -> list[bytes]:
+        """The program's accounts of one kind that name ``owner``; in both layouts it follows 8 bytes."""
+        head = base64.b64encode(bytes([tag, accounts.VERSION])).decode()
+        filters = [
+            {"dataSize": size_bytes},
+            {"memcmp": {"offset": 0, "bytes": head, "encoding": "base64"}},
+            {"memcmp": {"offset": 8, "bytes": str(to_pubkey(owner))}},
+        ]
+        options = {**self._options(), "filters": filters}
+        reply = await self.ask("getProgramAccounts", self.chain.program_id, options)
+        if not isinstance(reply, list):
+            raise chain_unexpected("no list of accounts")
+        found = [account_of(row.get("account") if isinstance(row, dict) else None) for row in reply]
+        return [account[0] for account in found if account is not None]
 
 
 def _not_set_up(what: str, cluster: str) -> EnvironmentFailure:

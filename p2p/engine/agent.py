@@ -66,7 +66,7 @@ async def open_engine(home: Home, clock: Clock) -> AsyncIterator[Engine]:
     async with Journal.open(home.engine.journal, migrations("engine")) as journal:
         tables = EngineTables(journal, clock)
         async with _open_peer(home, identity, tables, clock) as peer:
-            wallets = Wallets(home, tables, clock)
+            wallets = Wallets(home, tables)
             link = CoordinatorLink(home, peer, wallets)
             source = InputSource(hmac.digest(identity.seed, b"cyxwiz grants", "sha256"))
             yield Engine(home, clock, tables, peer, wallets, link, source, LiveJobs())

@@ -64,11 +64,7 @@ class Api:
             "fetch": self.fetch,
             "cancel": self.cancel,
             "offers": self.offers,
-            "login": self._wallet.login,
-            "wallet_balance": self._wallet.balance,
-            "wallet_deposit": self._wallet.deposit,
-            "wallet_withdraw": self._wallet.withdraw,
-            "wallet_history": self._wallet.history,
+            **self._wallet.handlers(),
         }
         _require_all(found, streams=False)
         return found

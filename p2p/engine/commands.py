@@ -28,7 +28,22 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command("status", "The agent: its version, process, wallet, peer id, how many jobs it goes on with."),
     Command("stop", "End the agent; jobs go on at their nodes and are taken up again at the next start."),
+    Command("account", "Who is logged in, and where the wallet's key lies."),
     Command("login", "Log in with a keypair file.", needs=("keypair",), timeout_s=WALLET_CALL_TIMEOUT_S),
+    Command(
+        "login_challenge",
+        "The text that a wallet has to sign; ``domain``: of the page on which it does.",
+        needs=("wallet",),
+        takes=("domain",),
+    ),
+    Command(
+        "login_finish",
+        "Log in with a text that was signed; ``keystore``: the file that the key lies in.",
+        needs=("wallet", "text", "signature"),
+        takes=("keystore",),
+    ),
+    Command("session_keys", "This computer's session key of a wallet, by asset.", needs=("wallet",)),
+    Command("wallet_changed", "The wallet itself has signed something: jobs that waited for it go on."),
     Command(
         "plan",
         "Package a job and get signed terms. Items: progress in bytes, then the plan.",
@@ -71,6 +86,7 @@ COMMANDS: tuple[Command, ...] = (
         takes=("units",),
         timeout_s=WALLET_CALL_TIMEOUT_S,
     ),
+    Command("wallet_sessions", "The wallet's session keys on chain, of every computer."),
     Command("wallet_history", "The wallet's escrow transactions on chain.", takes=("limit",)),
 )
 

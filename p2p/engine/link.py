@@ -11,14 +11,14 @@ from typing import TypeVar
 import trio
 
 from p2p.chain.config import ChainConfig
-from p2p.chain.keys import Signer
 from p2p.core.config import NetworkConfig
 from p2p.core.errors import EnvironmentFailure, Refused
+from p2p.core.ids import Wallet
 from p2p.core.limits import CALL_TIMEOUT_S
-from p2p.core.login import check_challenge
+from p2p.core.login import DOMAIN, check_challenge, check_domain
 from p2p.core.messages.auth import Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
 from p2p.core.paths import Home
-from p2p.engine.wallets import Account, Wallets
+from p2p.engine.wallets import Account, WalletKind, Wallets, login_ended
 from p2p.local.home import load_network_config
 from p2p.net.peer import Peer
 from p2p.wire.codec import decode, encode
@@ -51,9 +51,10 @@ class CoordinatorLink:
     async def call(
         self, method: str, request: object, kind: type[T], *, timeout_s: float = CALL_TIMEOUT_S
     ) -> T:
-        """One call; logs in again by itself when the coordinator asks for that and the key file is there.
+        """One call; logs in again by itself when the coordinator asks for that and the key is in a file.
 
         :raises EnvironmentFailure: ``coordinator_unreachable``.
+        :raises Refused: ``not_logged_in``: only the person can log in again.
         :raises CyxWizError: what the coordinator answered.
         """
         payload = encode(request)
@@ -63,29 +64,52 @@ class CoordinatorLink:
             if error.code != "not_logged_in":
                 raise
         account = await self._wallets.account()
-        await self.login(account.signer())
+        if account.kind is not WalletKind.KEYPAIR:
+            raise login_ended(account)
+        await self._login(account)
         return decode(kind, await self._call(method, payload, timeout_s))
 
-    async def login(self, signer: Signer) -> LoginReply:
-        """Bind the wallet to this engine's peer id at the coordinator.
+    async def login_account(self, account: Account) -> LoginReply:
+        """Log in with the account's keypair file, and remember the account.
 
-        :raises UserError: ``strange_challenge``: it asked for something else than a login to be signed.
-        :raises Refused: ``other_chain``: it settles on another chain or program than configured here.
+        :raises UserError: as :meth:`challenge`, and :meth:`Account.signer`.
+        :raises Refused: as :meth:`finish_login`.
         """
-        async with self._login_lock:
-            ask = ChallengeRequest(signer.address, Role.ENGINE)
-            challenge = decode(Challenge, await self._call("auth.challenge", encode(ask), CALL_TIMEOUT_S))
-            check_challenge(challenge.text, signer.address, self._peer.peer_id, Role.ENGINE)
-            signature = signer.sign(challenge.text.encode())
-            login = LoginRequest(signer.address, Role.ENGINE, challenge.text, signature)
-            reply = decode(LoginReply, await self._call("auth.login", encode(login), CALL_TIMEOUT_S))
-        self._check_chain(reply)
+        reply = await self._login(account)
+        await self._wallets.remember(account)
         return reply
 
-    async def login_account(self, account: Account) -> LoginReply:
-        """:meth:`login` with the account's key file; remembers the account."""
-        reply = await self.login(account.signer())
+    async def challenge(self, wallet: Wallet, domain: str = DOMAIN) -> str:
+        """The text to sign that binds the wallet to this engine's peer id at the coordinator.
+
+        :raises UserError: ``strange_challenge``: it asked for something else than a login to be signed;
+            ``bad_domain``.
+        """
+        ask = ChallengeRequest(wallet, Role.ENGINE, check_domain(domain))
+        challenge = decode(Challenge, await self._call("auth.challenge", encode(ask), CALL_TIMEOUT_S))
+        check_challenge(challenge.text, wallet, self._peer.peer_id, Role.ENGINE, ask.domain)
+        return challenge.text
+
+    async def finish_login(self, account: Account, text: str, signature: bytes) -> LoginReply:
+        """Answer a challenge that was signed elsewhere, and remember the account.
+
+        :raises Refused: ``login_refused``; ``other_chain``: the coordinator settles on another chain or
+            program than configured here.
+        """
+        reply = await self._answer(account.wallet, text, signature)
         await self._wallets.remember(account)
+        return reply
+
+    async def _login(self, account: Account) -> LoginReply:
+        async with self._login_lock:
+            signer = account.signer()
+            text = await self.challenge(signer.address)
+            return await self._answer(signer.address, text, signer.sign(text.encode()))
+
+    async def _answer(self, wallet: Wallet, text: str, signature: bytes) -> LoginReply:
+        login = LoginRequest(wallet, Role.ENGINE, text, signature)
+        reply = decode(LoginReply, await self._call("auth.login", encode(login), CALL_TIMEOUT_S))
+        self._check_chain(reply)
         return reply
 
     def _check_chain(self, reply: LoginReply) -> None:

@@ -17,6 +17,7 @@ from p2p.core.ids import JobId, Wallet
 from p2p.core.messages.jobs import JobView, SubmitRequest, Terms
 from p2p.core.signing import Domain, statement_hash
 from p2p.engine.context import Engine, open_transaction_of, spec_of, terms_of
+from p2p.engine.planning import require_signer
 from p2p.engine.terms import run_limit_s
 from p2p.engine.wallets import require_balance
 from p2p.store.engine import JobRow
@@ -103,8 +104,7 @@ async def _sign_open(engine: Engine, chain: EscrowClient, job: JobRow, terms: Te
     wallet = Wallet(job.wallet)
     await require_balance(chain, wallet, terms.asset, terms.deposit_units)
     run_s = run_limit_s(terms.timeout_s, (await chain.config()).longest_job_s)
-    until_s = engine.clock.now_s() + run_s
-    signer = await engine.wallets.require_session(chain, wallet, terms.asset, terms.deposit_units, until_s)
+    signer = await require_signer(engine, chain, wallet, terms)
     signed, _ = terms_of(job)
     return await chain.prepare_open(
         signer,

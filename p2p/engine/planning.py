@@ -10,6 +10,7 @@ from pathlib import Path
 import trio
 
 from p2p.chain.escrow import EscrowClient
+from p2p.chain.keys import Signer
 from p2p.core.errors import CyxWizError, Refused
 from p2p.core.ids import Wallet, new_job_id
 from p2p.core.messages.jobs import Quote, QuoteRequest, Terms
@@ -18,7 +19,7 @@ from p2p.engine.hashing import Progress
 from p2p.engine.joblog import disk_failure
 from p2p.engine.packaging import Package, PackageRequest, check_small, package
 from p2p.engine.results import check_out_folder
-from p2p.engine.terms import check_terms
+from p2p.engine.terms import check_terms, run_limit_s
 from p2p.engine.wallets import require_balance
 from p2p.local.home import make_private
 from p2p.net.identity import verify_peer_signature
@@ -111,9 +112,19 @@ async def _quote(engine: Engine, job: JobRow, packed: Package) -> Plan:
     async with engine.chain() as chain:
         await _check_chain(chain, terms)
         balance = await require_balance(chain, Wallet(job.wallet), terms.asset, terms.deposit_units)
-    signer = engine.wallets.session(Wallet(job.wallet), terms.asset)
+        signer = await require_signer(engine, chain, Wallet(job.wallet), terms)
     job = await engine.tables.advance(job, Stage.QUOTED, terms=encode(quote.terms), signer=signer.address)
     return Plan(job, packed, quote, terms, balance)
+
+
+async def require_signer(engine: Engine, chain: EscrowClient, wallet: Wallet, terms: Terms) -> Signer:
+    """The session key that can open the job of these terms, and settle it however long that takes.
+
+    :raises Refused: as :meth:`Wallets.require_session`.
+    """
+    run_s = run_limit_s(terms.timeout_s, (await chain.config()).longest_job_s)
+    until_s = engine.clock.now_s() + run_s
+    return await engine.wallets.require_session(chain, wallet, terms.asset, terms.deposit_units, until_s)
 
 
 async def _check_chain(chain: EscrowClient, terms: Terms) -> None:

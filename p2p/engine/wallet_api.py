@@ -1,20 +1,30 @@
-"""The wallet's commands: login, balances, deposit, withdraw, history."""
+"""The wallet's commands: login, balances, deposit, withdraw, session keys, history.
+
+What a browser wallet or a keystore signs is signed in the command's own process, because that is where the
+person is; the agent then only hears of it (``login_challenge``, ``login_finish``, ``wallet_changed``).
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import trio
 
+from p2p.chain.browser import SignTransactions, answer_with, explorer_link
+from p2p.chain.browser.request import SignedTransactions
 from p2p.chain.escrow import EscrowClient
-from p2p.chain.keys import Signer, load_keypair
-from p2p.core.errors import Refused, UserError
-from p2p.core.ids import Wallet
-from p2p.core.limits import SESSION_RENEW_S
-from p2p.core.money import Asset, format_amount
-from p2p.engine.context import Engine
-from p2p.engine.wallets import Account, require_sol
+from p2p.chain.keys import Signer, load_keypair, to_pubkey
+from p2p.core.errors import UserError
+from p2p.core.ids import JobId, Wallet, parse_wallet
+from p2p.core.money import Asset
+from p2p.engine.context import Engine, spec_of
+from p2p.engine.wallet_requests import WalletRequests
+from p2p.engine.wallets import Account
+from p2p.local.server import Handler
 
 Params = dict[str, Any]
 
@@ -22,24 +32,80 @@ _HISTORY_DEFAULT = 50
 
 
 class WalletApi:
-    """Handlers for everything that the wallet itself signs. One at a time."""
+    """Handlers for everything that concerns the wallet itself. What it signs is signed one at a time."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = trio.Lock()
 
+    def handlers(self) -> dict[str, Handler]:
+        """By command."""
+        return {
+            "account": self.account,
+            "login": self.login,
+            "login_challenge": self.login_challenge,
+            "login_finish": self.login_finish,
+            "session_keys": self.session_keys,
+            "wallet_changed": self.changed,
+            "wallet_balance": self.balance,
+            "wallet_deposit": self.deposit,
+            "wallet_withdraw": self.withdraw,
+            "wallet_sessions": self.sessions,
+            "wallet_history": self.history,
+        }
+
+    # -- logging in
+
+    async def account(self, params: Params) -> Params:
+        """``account``."""
+        account = await self._engine.wallets.account()
+        file = account.keypair_file or account.keystore_file
+        return {
+            "wallet": account.wallet,
+            "kind": account.kind.value,
+            "file": None if file is None else str(file),
+        }
+
     async def login(self, params: Params) -> Params:
-        """``login``: at the coordinator; and renew the session keys where there is something to spend."""
+        """``login``: with a keypair file; and renew the session keys where there is something to spend."""
         async with self._lock:
             file = Path(str(params["keypair"])).expanduser().absolute()
             signer = await trio.to_thread.run_sync(load_keypair, file)
-            reply = await self._engine.link.login_account(Account(signer.address, file))
+            reply = await self._engine.link.login_account(Account(signer.address, keypair_file=file))
             async with self._engine.chain() as chain:
-                for asset in Asset:
-                    if await self._needs_renewal(chain, signer, asset):
-                        await self._engine.wallets.authorise(chain, signer, asset)
+                requests = await self._requests(chain).renewal(signer.address)
+                await answer_with(signer, requests)
             self._wake_jobs()
             return {"expires_at_s": reply.expires_at_s, **await self._balances(signer.address)}
+
+    async def login_challenge(self, params: Params) -> Params:
+        """``login_challenge``: the text for a wallet that signs elsewhere."""
+        domain = str(params.get("domain") or "")
+        return {"text": await self._engine.link.challenge(_wallet(params), domain)}
+
+    async def login_finish(self, params: Params) -> Params:
+        """``login_finish``: what the wallet made of the text."""
+        keystore = params.get("keystore")
+        account = Account(_wallet(params), keystore_file=Path(keystore) if keystore else None)
+        try:
+            signature = base64.b64decode(str(params["signature"]), validate=True)
+        except binascii.Error:
+            raise UserError("bad_message", "The signature is not Base64.") from None
+        reply = await self._engine.link.finish_login(account, str(params["text"]), signature)
+        self._wake_jobs()
+        return {"expires_at_s": reply.expires_at_s}
+
+    async def session_keys(self, params: Params) -> Params:
+        """``session_keys``: this computer's, drawn at first use."""
+        found = await self._session_keys(_wallet(params))
+        return {asset.value: key for asset, key in found.items()}
+
+    async def changed(self, params: Params) -> Params:
+        """``wallet_changed``."""
+        self._wake_jobs()
+        return {}
+
+    # -- money
 
     async def balance(self, params: Params) -> Params:
         """``wallet_balance``."""
@@ -51,18 +117,8 @@ class WalletApi:
         async with self._lock:
             signer = (await self._engine.wallets.account()).signer()
             async with self._engine.chain() as chain:
-                await _require_funds(chain, signer.address, asset, units)
-                signature = await chain.deposit(signer, asset, units)
-                try:
-                    await self._engine.wallets.authorise(chain, signer, asset)
-                except Refused as error:
-                    raise Refused(
-                        error.code,
-                        f"{format_amount(units, asset)} were deposited, but the session key was not renewed: "
-                        f"{error.what}",
-                        "The deposit is in your escrow balance; jobs cannot be opened yet.",
-                        f"{error.hint} Then run `cyxwiz login --keypair FILE`.",
-                    ) from None
+                request = self._requests(chain).deposit(signer.address, asset, units)
+                signature = await _sign(signer, request)
             self._wake_jobs()
             return {"signature": signature, **await self._balances(signer.address)}
 
@@ -72,25 +128,40 @@ class WalletApi:
         async with self._lock:
             signer = (await self._engine.wallets.account()).signer()
             async with self._engine.chain() as chain:
-                available = await chain.balance(signer.address, asset)
-                units = available if params.get("units") is None else _units(params)
-                if units > available or available == 0:
-                    raise Refused(
-                        "balance_too_low",
-                        f"Your escrow balance is {format_amount(available, asset)}.",
-                        "Nothing was moved. Deposits of open jobs come back when these end.",
-                        "Withdraw at most the balance.",
-                    )
-                await require_sol(chain, signer.address, 0)
-                signature = await chain.withdraw(signer, asset, units)
+                wanted = None if params.get("units") is None else _units(params)
+                request, units = await self._requests(chain).withdraw(signer.address, asset, wanted)
+                signature = await _sign(signer, request)
             return {"signature": signature, "units": units, **await self._balances(signer.address)}
 
+    async def sessions(self, params: Params) -> list[Params]:
+        """``wallet_sessions``: all of the wallet's, also those of other computers and those that ended."""
+        wallet = (await self._engine.wallets.account()).wallet
+        ours = set((await self._session_keys(wallet)).values())
+        found = []
+        async with self._engine.chain() as chain:
+            for session in await chain.sessions_of(wallet):
+                asset = chain.addresses.asset_of(to_pubkey(session.mint))
+                found.append(
+                    {
+                        "key": session.key,
+                        "here": session.key in ours,
+                        "asset": None if asset is None else asset.value,
+                        "decimals": None if asset is None else asset.decimals,
+                        "remaining_units": session.remaining_units,
+                        "expires_at_s": session.expires_at_s,
+                        "sol_units": await chain.wallet_balance(session.key, Asset.SOL),
+                    }
+                )
+        return found
+
     async def history(self, params: Params) -> list[Params]:
-        """``wallet_history``."""
+        """``wallet_history``: from the chain, with the names that this engine gave its jobs."""
         wallet = (await self._engine.wallets.account()).wallet
         limit = max(1, int(params.get("limit") or _HISTORY_DEFAULT))
         async with self._engine.chain() as chain:
             entries = await chain.history(wallet, limit=limit)
+            cluster = chain.chain.cluster
+        names = {job_id: await self._name(job_id) for job_id in {entry.job_id for entry in entries}}
         return [
             {
                 "kind": entry.kind,
@@ -98,17 +169,30 @@ class WalletApi:
                 "decimals": entry.asset.decimals if entry.asset else None,
                 "units": entry.units,
                 "job_id": entry.job_id,
+                "job_name": names[entry.job_id],
                 "signature": entry.signature,
+                "explorer": explorer_link(entry.signature, cluster),
                 "at_s": entry.time_s,
             }
             for entry in entries
         ]
 
+    # --
+
+    def _requests(self, chain: EscrowClient) -> WalletRequests:
+        return WalletRequests(chain, self._session_keys, self._engine.clock)
+
+    async def _session_keys(self, wallet: Wallet) -> Mapping[Asset, Wallet]:
+        return {asset: self._engine.wallets.session(wallet, asset).address for asset in Asset}
+
+    async def _name(self, job_id: JobId | None) -> str | None:
+        job = None if job_id is None else await self._engine.tables.job(job_id)
+        return None if job is None else spec_of(job).name
+
     async def _balances(self, wallet: Wallet) -> Params:
         found = []
         async with self._engine.chain() as chain:
-            for asset in Asset:
-                key = self._engine.wallets.session(wallet, asset).address
+            for asset, key in (await self._session_keys(wallet)).items():
                 session = await chain.session(wallet, key)
                 found.append(
                     {
@@ -126,14 +210,6 @@ class WalletApi:
                     }
                 )
         return {"wallet": wallet, "cluster": self._engine.link.chain_config().cluster, "assets": found}
-
-    async def _needs_renewal(self, chain: EscrowClient, signer: Signer, asset: Asset) -> bool:
-        """Whether the session key could not spend the whole balance for much of its lifetime."""
-        key = self._engine.wallets.session(signer.address, asset).address
-        session = await chain.session(signer.address, key)
-        if session is None or session.remaining_units < await chain.balance(signer.address, asset):
-            return True
-        return session.expires_at_s < self._engine.clock.now_s() + SESSION_RENEW_S
 
     def _wake_jobs(self) -> None:
         """Jobs that waited for a login or for money may go on."""
@@ -153,6 +229,12 @@ def asset_of(params: Params) -> Asset:
         raise UserError("bad_asset", f"{str(name)[:20]!r} is not one of {names}.") from None
 
 
+def _wallet(params: Params) -> Wallet:
+    wallet = parse_wallet(str(params["wallet"]))
+    to_pubkey(wallet)  # the name of a folder, too
+    return wallet
+
+
 def _units(params: Params) -> int:
     units = params.get("units")
     if isinstance(units, bool) or not isinstance(units, int) or units <= 0:
@@ -160,17 +242,8 @@ def _units(params: Params) -> int:
     return units
 
 
-async def _require_funds(chain: EscrowClient, wallet: Wallet, asset: Asset, units: int) -> None:
-    """Whether the wallet has what is to be deposited, and SOL for the fees."""
-    if asset is Asset.SOL:
-        await require_sol(chain, wallet, units)
-        return
-    has = await chain.wallet_balance(wallet, asset)
-    if has < units:
-        raise Refused(
-            "wallet_too_low",
-            f"The wallet {wallet} has {format_amount(has, asset)}.",
-            "Nothing was moved.",
-            f"Send {format_amount(units - has, asset)} to it, or deposit less.",
-        )
-    await require_sol(chain, wallet, 0)
+async def _sign(signer: Signer, request: SignTransactions) -> str:
+    """Sign and send; the signature of the one transaction."""
+    (answer,) = await answer_with(signer, [request])
+    assert isinstance(answer, SignedTransactions)
+    return answer.transactions[-1].signature

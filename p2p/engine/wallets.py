@@ -1,54 +1,79 @@
 """The buyer's wallet and the session keys that act for it.
 
-The wallet's own key is read from its file when it has to sign, and is never kept. Day to day the engine
-signs with session keys, one per wallet and asset, which the wallet authorised on chain up to an amount and
-a date.
+The wallet's own key is in the person's browser, in a keystore that the commands unlock, or in a plain file,
+which is read when it has to sign; it is never kept here. Day to day the engine signs with session keys, one
+per wallet and asset, which the wallet authorised on chain up to an amount and a date.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer, load_keypair, load_or_create_keypair
-from p2p.core.clock import Clock
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
-from p2p.core.limits import (
-    SESSION_FUND_LAMPORTS,
-    SESSION_LIFETIME_S,
-    SESSION_LOW_LAMPORTS,
-    WALLET_FEE_LAMPORTS,
-)
+from p2p.core.limits import SESSION_LOW_LAMPORTS, WALLET_FEE_LAMPORTS
 from p2p.core.money import Asset, format_amount
 from p2p.core.paths import Home
 from p2p.local.home import make_private
 from p2p.store.engine import EngineTables
 
-_WALLET, _KEYPAIR = "wallet", "keypair_file"
+_WALLET, _KEYPAIR, _KEYSTORE = "wallet", "keypair_file", "keystore_file"
+_NOT_PAID = "Nothing was sent and nothing was paid."
+
+
+class WalletKind(Enum):
+    """Where a wallet's key lies."""
+
+    BROWSER = "browser"
+    KEYSTORE = "keystore"
+    KEYPAIR = "keypair"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who is logged in, and where the wallet's key file lies."""
+    """Who is logged in, and the file of the wallet's key; a browser wallet has none."""
 
     wallet: Wallet
-    keypair_file: Path
+    keypair_file: Path | None = None
+    keystore_file: Path | None = None
+
+    @property
+    def kind(self) -> WalletKind:
+        if self.keypair_file is not None:
+            return WalletKind.KEYPAIR
+        return WalletKind.BROWSER if self.keystore_file is None else WalletKind.KEYSTORE
+
+    @property
+    def login_command(self) -> str:
+        """What logs this wallet in again."""
+        if self.kind is WalletKind.BROWSER:
+            return "cyxwiz login"
+        return f"cyxwiz login --{self.kind.value} {self.keypair_file or self.keystore_file}"
 
     def signer(self) -> Signer:
         """The wallet's key, read from its file.
 
         :raises UserError: the file is gone or broken.
-        :raises Refused: it holds another wallet's key by now.
+        :raises Refused: it holds another wallet's key by now, or the key is not in a plain file.
         """
+        if self.keypair_file is None:
+            raise Refused(
+                "wallet_elsewhere",
+                f"The key of the wallet {self.wallet} is not in a file that the engine can read.",
+                "Nothing was signed.",
+                "Use `cyxwiz login` and `cyxwiz wallet …`: they ask the wallet itself.",
+            )
         signer = load_keypair(self.keypair_file)
         if signer.address != self.wallet:
             raise Refused(
                 "other_wallet",
                 f"{self.keypair_file} now holds the key of another wallet than the one logged in.",
                 "Nothing was signed.",
-                "Log in again with `cyxwiz login --keypair FILE`.",
+                f"Log in again with `{self.login_command}`.",
             )
         return signer
 
@@ -56,25 +81,29 @@ class Account:
 class Wallets:
     """Accounts and session keys of one home."""
 
-    def __init__(self, home: Home, tables: EngineTables, clock: Clock) -> None:
+    def __init__(self, home: Home, tables: EngineTables) -> None:
         self._home = home
         self._tables = tables
-        self._clock = clock
 
     async def account(self) -> Account:
         """Who is logged in.
 
         :raises Refused: ``not_logged_in``.
         """
-        wallet, file = await self._tables.setting(_WALLET), await self._tables.setting(_KEYPAIR)
-        if wallet is None or file is None:
+        wallet = await self._tables.setting(_WALLET)
+        if wallet is None:
             raise not_logged_in()
-        return Account(Wallet(wallet), Path(file))
+        keypair, keystore = await self._tables.setting(_KEYPAIR), await self._tables.setting(_KEYSTORE)
+        return Account(
+            Wallet(wallet), Path(keypair) if keypair else None, Path(keystore) if keystore else None
+        )
 
     async def remember(self, account: Account) -> None:
         """Keep who is logged in."""
+        files = {_KEYPAIR: account.keypair_file, _KEYSTORE: account.keystore_file}
+        for name, file in files.items():
+            await self._tables.set_setting(name, None if file is None else str(file))
         await self._tables.set_setting(_WALLET, account.wallet)
-        await self._tables.set_setting(_KEYPAIR, str(account.keypair_file))
 
     def session(self, wallet: Wallet, asset: Asset) -> Signer:
         """The session key of a wallet and asset, drawn at first use."""
@@ -97,22 +126,6 @@ class Wallets:
             f"Restore {self._home.engine.folder / 'sessions'} from a backup.",
         )
 
-    async def authorise(self, chain: EscrowClient, owner: Signer, asset: Asset) -> str | None:
-        """Let the session key spend all of the escrow balance in ``asset``, for ``SESSION_LIFETIME_S``.
-
-        Returns the transaction's signature; None when there is no balance.
-
-        :raises Refused: the wallet has too little SOL for the key's fees.
-        """
-        balance = await chain.balance(owner.address, asset)
-        if balance == 0:
-            return None
-        session = self.session(owner.address, asset)
-        fund = max(0, SESSION_FUND_LAMPORTS - await chain.wallet_balance(session.address, Asset.SOL))
-        await require_sol(chain, owner.address, fund)
-        expires_at_s = int(self._clock.now_s()) + SESSION_LIFETIME_S
-        return await chain.authorize(owner, session.address, asset, balance, expires_at_s, fund)
-
     async def require_session(
         self, chain: EscrowClient, wallet: Wallet, asset: Asset, deposit_units: int, until_s: float
     ) -> Signer:
@@ -123,22 +136,35 @@ class Wallets:
         signer = self.session(wallet, asset)
         session = await chain.session(wallet, signer.address)
         remaining = 0 if session is None else session.remaining_units
-        meaning, hint = "Nothing was paid.", "Renew it with `cyxwiz login --keypair FILE`."
+        again = f"`{await self._login_command(wallet)}`"
+        hint = f"Renew it with {again}."
         if remaining < deposit_units:
             raise Refused(
                 "session_too_small",
                 f"The session key may spend {format_amount(remaining, asset)} more, and the job needs "
                 f"{format_amount(deposit_units, asset)}.",
-                meaning,
+                _NOT_PAID,
                 hint,
             )
         if session is not None and session.expires_at_s <= until_s:
             raise Refused(
-                "session_expired", "The session key expires before the job could end.", meaning, hint
+                "session_expired", "The session key expires before the job could end.", _NOT_PAID, hint
             )
-        if await chain.wallet_balance(signer.address, Asset.SOL) < SESSION_LOW_LAMPORTS:
-            raise Refused("session_no_sol", "The session key has too little SOL for its fees.", meaning, hint)
+        lamports = await chain.wallet_balance(signer.address, Asset.SOL)
+        if lamports < SESSION_LOW_LAMPORTS:
+            raise Refused(
+                "session_no_sol",
+                f"The session key has {format_amount(lamports, Asset.SOL)}; a job's account and fees take up "
+                f"to {format_amount(SESSION_LOW_LAMPORTS, Asset.SOL)}.",
+                _NOT_PAID,
+                f"Fill it up from your wallet with {again}.",
+            )
         return signer
+
+    async def _login_command(self, wallet: Wallet) -> str:
+        """What logs ``wallet`` in, whoever is logged in now."""
+        account = await self.account()
+        return account.login_command if account.wallet == wallet else "cyxwiz login"
 
 
 async def require_balance(chain: EscrowClient, wallet: Wallet, asset: Asset, needed: int) -> int:
@@ -153,7 +179,7 @@ async def require_balance(chain: EscrowClient, wallet: Wallet, asset: Asset, nee
             "balance_too_low",
             f"The job needs a deposit of {format_amount(needed, asset)}; "
             f"your escrow balance is {format_amount(balance, asset)}.",
-            "Nothing was sent and nothing was paid.",
+            _NOT_PAID,
             f"Add to it with `cyxwiz wallet deposit {missing} --asset {asset.value}`, "
             "or lower --timeout or --max-price.",
         )
@@ -178,10 +204,20 @@ async def require_sol(chain: EscrowClient, wallet: Wallet, lamports: int) -> Non
 
 
 def not_logged_in() -> Refused:
-    """Nobody is logged in on this home, or the coordinator does not know it any more."""
+    """Nobody is logged in on this home."""
     return Refused(
         "not_logged_in",
         "You are not logged in.",
-        "Nothing was sent and nothing was paid.",
-        "Run `cyxwiz login --keypair FILE` first.",
+        _NOT_PAID,
+        "Run `cyxwiz login` first: with the wallet in your browser, `--keystore`, or `--keypair FILE`.",
+    )
+
+
+def login_ended(account: Account) -> Refused:
+    """The coordinator does not know this engine any more, and only the person can log in again."""
+    return Refused(
+        "not_logged_in",
+        f"The login of the wallet {account.wallet} has ended.",
+        "Jobs that run go on and their money is safe; nothing new was sent or paid.",
+        f"Log in again with `{account.login_command}`.",
     )

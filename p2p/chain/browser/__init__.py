@@ -7,8 +7,9 @@ A page on the loopback is opened, the wallet signs there, and everything that co
 
     answer = await ask_wallet(request, open_browser=webbrowser.open, timeout_s=..., announce=None)
     answers = await ask_wallet_all([request, ...])      # one page, one account, one after another
+    answers = await answer_with(signer, [request, ...])     # no page: a key that this process holds
 
-    SignIn(cluster, text: (wallet, host) -> awaitable str, accept=None, wallet=None)     -> SignedIn
+    SignIn(cluster, text: (wallet, host) -> awaitable str, accept=None, then=None, wallet=None) -> SignedIn
     SignTransactions(cluster, title, build, send=None, wallet=None)            -> SignedTransactions
 
     # with an open EscrowClient; each gives a SignTransactions that sends and confirms
@@ -37,6 +38,8 @@ from p2p.chain.browser.request import (
     WalletAnswer,
     WalletRequest,
 )
+from p2p.chain.browser.signing import answer_with
+from p2p.chain.browser.views import explorer_link
 
 __all__ = [
     "PreparedTransaction",
@@ -47,10 +50,12 @@ __all__ = [
     "Step",
     "WalletAnswer",
     "WalletRequest",
+    "answer_with",
     "ask_wallet",
     "ask_wallet_all",
     "authorize_request",
     "deposit_request",
+    "explorer_link",
     "transactions_request",
     "withdraw_request",
 ]

@@ -57,12 +57,14 @@ class SignIn:
     ``127.0.0.1:41234``; gives the text to sign. Its domain must be that host and its URI on it, because
     wallets refuse any other as phishing.
     ``accept``: told of the answer while the page waits; what it raises is shown there.
+    ``then``: what the same page asks next, once it is known who has logged in; possibly nothing.
     ``wallet``: the only one that will do, if there is one.
     """
 
     cluster: str
     text: Callable[[Wallet, str], Awaitable[str]]
     accept: Callable[[SignedIn], Awaitable[object]] | None = None
+    then: Callable[[Wallet], Awaitable[Sequence[SignTransactions]]] | None = None
     wallet: Wallet | None = None
     title: str = "Log in to CyxWiz"
     done: str = "You are logged in"

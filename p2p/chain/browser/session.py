@@ -154,6 +154,8 @@ class PageSession:
         answer: WalletAnswer
         if isinstance(request, SignIn):
             answer = await self._signed_in(request, offer, body)
+            if request.then is not None:
+                self._requests[1:1] = await _in_time(request.then(answer.wallet))
         else:
             answer = await self._signed_transactions(request, offer, body)
         self.answers.append(answer)

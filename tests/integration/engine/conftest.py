@@ -31,7 +31,6 @@ from p2p.engine.api import Api
 from p2p.engine.context import Engine
 from p2p.engine.events import watch_events
 from p2p.engine.supervisor import Supervisors
-from p2p.engine.wallets import Account
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
 from p2p.store.engine import EngineTables, JobRow
@@ -186,7 +185,7 @@ async def world(deployed: Deployed, tmp_path: Path) -> AsyncIterator[World]:
         home.config.write_text(text)
         made = World(home, coordinator, node, chain, buyer.address, keypair, tmp_path)
         async with made.engine(resume=False) as running:
-            await running.engine.link.login_account(Account(buyer.address, keypair))
-            await chain.deposit(buyer, Asset.USDC, 10**6)
-            await running.engine.wallets.authorise(chain, buyer, Asset.USDC)
+            handlers = running.api.handlers()
+            await handlers["login"]({"keypair": str(keypair)})
+            await handlers["wallet_deposit"]({"asset": "usdc", "units": 10**6})
         yield made

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from p2p.chain.instructions import transfer_lamports
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
-from p2p.core.limits import CHUNK_BYTES
+from p2p.core.limits import CHUNK_BYTES, SESSION_FUND_LAMPORTS
 from p2p.core.manifest import Manifest
 from p2p.core.messages.jobs import JobRef, JobView, OfferList, OffersRequest
 from p2p.core.messages.transfer import ManifestReply, ManifestRequest, Side
@@ -121,15 +122,40 @@ async def test_a_session_key_that_may_not_spend_enough_is_refused_and_renewed_by
     async with world.engine() as running:
         signer = Account(world.buyer, world.keypair).signer()
         key = running.engine.wallets.session(world.buyer, Asset.USDC).address
-        await world.chain.authorize(signer, key, Asset.USDC, 1, int(SYSTEM_CLOCK.now_s()) + 86_400)
         plan = await world.plan(running)
+        await world.chain.authorize(signer, key, Asset.USDC, 1, int(SYSTEM_CLOCK.now_s()) + 86_400)
         with pytest.raises(Refused) as caught:
             await running.api.start({"job": plan["job_id"]})
         assert caught.value.code == "session_too_small"
+        with pytest.raises(Refused) as caught:  # a new plan is not even shown
+            await world.plan(running)
+        assert caught.value.code == "session_too_small"
+        assert f"cyxwiz login --keypair {world.keypair}" in caught.value.hint
         handlers = running.api.handlers()
         await handlers["login"]({"keypair": str(world.keypair)})
         await running.api.start({"job": plan["job_id"]})
         await running.until(plan["job_id"], lambda job: job.stage.value == "following")
+
+
+async def test_a_session_key_without_sol_is_named_before_anything_is_opened_and_filled_by_login(
+    world: Any,
+) -> None:
+    async with world.engine() as running:
+        session = running.engine.wallets.session(world.buyer, Asset.USDC)
+        has = await world.chain.wallet_balance(session.address, Asset.SOL)
+        away = transfer_lamports(session.address, world.buyer, has - 2_000_000)
+        await world.chain.send_and_confirm(await world.chain.prepare([away], session))
+        with pytest.raises(Refused) as caught:
+            await world.plan(running)
+        assert caught.value.code == "session_no_sol"
+        assert "has 0.001995000 SOL; a job's account and fees take up to 0.005000000 SOL" in caught.value.what
+        assert f"cyxwiz login --keypair {world.keypair}" in caught.value.hint
+        assert len(caught.value.lines()) == 3
+        assert await running.engine.tables.waiting() == ()
+        handlers = running.api.handlers()
+        await handlers["login"]({"keypair": str(world.keypair)})
+        assert await world.chain.wallet_balance(session.address, Asset.SOL) == SESSION_FUND_LAMPORTS
+        await world.plan(running)
 
 
 async def test_money_in_and_out(world: Any) -> None:

@@ -33,10 +33,8 @@ SECRET_MARKS = [
     "-----BEGIN RSA " + "PRIVATE KEY",
 ]
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
-# Folders of one developer's machine; `/work` and `/tmp` alone are folders of every machine or container.
-MACHINE_PATH = re.compile(
-    "|".join(["/ho" + r"me/[a-z]\w*/", "/Us" + r"ers/\w", "/ro" + "ot/", "/work" + r"/\w+/", "/tmp" + "/w/"])
-)
+# Folders of one developer's machine.
+MACHINE_PATH = re.compile("|".join(["/ho" + r"me/[a-z]\w*/", "/Us" + r"ers/\w", "/ro" + "ot/"]))
 
 
 @cache

@@ -104,7 +104,7 @@ class Installer:
         log("Resolving requirements (wheels only)")
         await self._step(
             "resolve",
-            ["install", "--dry-run", "--quiet", *_WHEELS_ONLY, *_PATIENCE, "--report", "/work/report.json",
+            ["install", "--dry-run", "--quiet", *_WHEELS_ONLY, *_PATIENCE, "--report", "/scratch/report.json",
              "-r", "/pip/requirements.txt"],
             log, **online,  # type: ignore[arg-type]
         )  # fmt: skip
@@ -117,14 +117,14 @@ class Installer:
         await self._step(
             "download",
             ["download", "--quiet", "--no-deps", "--require-hashes", *_WHEELS_ONLY, *_PATIENCE,
-             "-d", "/work/wheels", "-r", "/pip/lock.txt"],
+             "-d", "/scratch/wheels", "-r", "/pip/lock.txt"],
             log, **online,  # type: ignore[arg-type]
         )  # fmt: skip
         log("Installing without a network")
         await self._step(
             "install",
-            ["install", "--quiet", "--no-index", "--find-links", "/work/wheels", "--no-deps",
-             "--require-hashes", "--target", "/work/site", "-r", "/pip/lock.txt"],
+            ["install", "--quiet", "--no-index", "--find-links", "/scratch/wheels", "--no-deps",
+             "--require-hashes", "--target", "/scratch/site", "-r", "/pip/lock.txt"],
             log, network="none", dns=[], host=HostPip(),
         )  # fmt: skip
         await trio.to_thread.run_sync(self._keep_site)
@@ -208,7 +208,7 @@ class Installer:
     ) -> str:
         mounts = [
             Mount("/pip", str(self._config), "bind", read_only=True, propagation="rprivate"),
-            Mount("/work", str(self._work), "bind", propagation="rprivate"),
+            Mount("/scratch", str(self._work), "bind", propagation="rprivate"),
             *host.mounts,
         ]
         full_name = f"cyxwiz-{self._node}-{self._spec.job_id}-{self._spec.epoch}-{name}"
@@ -219,10 +219,10 @@ class Installer:
             name=full_name,
             image=self._spec.image,
             command=[*_PIP, *words],
-            working_dir="/work",
+            working_dir="/scratch",
             environment={
                 "HOME": "/tmp",
-                "TMPDIR": "/work/tmp",
+                "TMPDIR": "/scratch/tmp",
                 "PIP_CONFIG_FILE": "/pip/pip.conf" if host.settings else os.devnull,
                 "PYTHONDONTWRITEBYTECODE": "",
                 **host.environment,

@@ -35,8 +35,15 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def print_json(value: Json) -> None:
-    """One JSON document on standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=not _is_utf8()))
+    """One JSON document on standard output; nothing in it, a stranger's name for one, steers a terminal."""
+    text = json.dumps(value, indent=2, ensure_ascii=not _is_utf8())
+    click.echo("".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text))
+
+
+def _escape(character: str) -> str:
+    """What JSON need not escape but a terminal obeys: DEL, C1 controls, bidirectional marks and the like."""
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x80 else json.dumps(character)[1:-1]
 
 
 def _is_utf8() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import click
@@ -84,3 +85,15 @@ def test_a_mistake_of_ours_shows_no_traceback(
     shown = capsys.readouterr().err
     assert "Traceback" not in shown
     assert "--debug" in shown
+
+
+def test_json_carries_no_escape_codes_and_means_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_is_utf8", lambda: True)
+    value = {"name": "a\x1b[31m\x7f\x9b2J\u202egnp.\u2028\U000e0041 größe 模型 🦀", "n": [1, None, True]}
+    cli.print_json(value)
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == value
+    assert "größe 模型 🦀" in shown
+    assert all(character.isprintable() for character in shown.replace("\n", ""))

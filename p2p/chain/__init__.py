@@ -73,6 +73,12 @@ The client (:mod:`p2p.chain.escrow`)::
         await chain.prepare_refund(coordinator_or_node: Signer, owner, job_id)
         await chain.settle_terms(owner, job_id, actor: Wallet, used_units, result_hash) -> SettleTerms
         await chain.build_settle(terms) -> SettleMessage(message: bytes, last_valid_height: int)
+        # payment without a receipt (:mod:`p2p.chain.review`)
+        await chain.prepare_claim(coordinator, owner, job_id, used_units, result_hash)
+        await chain.prepare_dispute(actor, owner, job_id)
+        await chain.prepare_resolve(arbiter, owner, job_id, used_units)
+        await chain.prepare_finalize(payer, owner, job_id); await chain.prepare_close(payer, on_chain_jobs)
+        await chain.prepare_top_up(actor, owner, job_id, units)
 
 ``run_seconds``: from the first Assign on, how long the job may take in all (staging, attempts, delivery)
 before the buyer may reclaim; at most ``config().longest_job_s``. While nobody is assigned, the buyer may

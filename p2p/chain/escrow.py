@@ -6,7 +6,7 @@ from p2p.chain.config import ChainConfig
 from p2p.chain.history import HistoryEntry, read_history
 from p2p.chain.instructions import create_token_account, transfer_lamports
 from p2p.chain.keys import Signer, to_pubkey
-from p2p.chain.sending import ChainSending
+from p2p.chain.review import ReviewClient
 from p2p.chain.settlement import SettleMessage, SettleTerms, settle_instruction
 from p2p.chain.transaction import SignedTransaction, build_message
 from p2p.core.clock import SYSTEM_CLOCK, Clock
@@ -16,7 +16,7 @@ from p2p.core.limits import HISTORY_ENTRIES_MAX, SESSION_MAX_S
 from p2p.core.money import Asset
 
 
-class EscrowClient(ChainSending):
+class EscrowClient(ReviewClient):
     """An async context manager. Amounts are base units, times seconds since 1970.
 
     ``prepare_*`` sign and return; persist the result before ``broadcast``. The other operations send

@@ -10,6 +10,7 @@ from coordinator.service.history import sync_wallet
 from coordinator.store import ledger
 from coordinator.store.database import Tx
 from p2p.chain.accounts import JobStatus, OnChainJob
+from p2p.core.agreement import run_limit_s
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import CONFIRM_POLL_S, ESCROW_SEEN_S
@@ -63,7 +64,7 @@ class Escrow:
                 ("asset", self._context.chain.asset_of(job) is terms.asset),
                 ("fee", job.fee_bps == terms.fee_bps),
                 ("coordinator", job.coordinator == self._context.signer.address),
-                ("deadline", job.run_s >= terms.timeout_s),
+                ("deadline", job.run_s >= run_limit_s(terms.timeout_s, self._context.on_chain.longest_job_s)),
                 ("age of the quote", job.opened_at_s <= terms.expires_at_s + CHAIN_CLOCK_SLACK_S),
             )
             if not same

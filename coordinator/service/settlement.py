@@ -16,6 +16,7 @@ from coordinator.store.records import ActionRow, JobRow, LoginRow
 from p2p.chain.keys import to_pubkey, verify
 from p2p.chain.settlement import SettleMessage
 from p2p.chain.transaction import assemble
+from p2p.core.agreement import cancelled_hash
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.ids import JobId, Wallet, parse_wallet
 from p2p.core.limits import HEARTBEAT_S, LEASE_S
@@ -31,11 +32,6 @@ from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import JobState
 from p2p.net.identity import verify_peer_signature
 from p2p.wire.codec import decode
-
-
-def cancelled_hash(job_id: str) -> bytes:
-    """The result hash of a job that was cancelled while it ran, and so has no result statement."""
-    return statement_hash(Domain.RECEIPT, b"cancelled:" + job_id.encode())
 
 
 class Settlement:

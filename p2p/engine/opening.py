@@ -12,13 +12,13 @@ from p2p.chain.accounts import JobStatus
 from p2p.chain.errors import ProgramRefused
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.transaction import OutcomeKind, SignedTransaction
+from p2p.core.agreement import run_limit_s
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
 from p2p.core.ids import JobId, Wallet
 from p2p.core.messages.jobs import JobView, SubmitRequest, Terms
 from p2p.core.signing import Domain, statement_hash
 from p2p.engine.context import Engine, open_transaction_of, spec_of, terms_of
 from p2p.engine.planning import require_signer
-from p2p.engine.terms import run_limit_s
 from p2p.engine.wallets import require_balance
 from p2p.store.engine import JobRow
 from p2p.store.stages import Stage

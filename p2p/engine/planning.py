@@ -11,6 +11,7 @@ import trio
 
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer
+from p2p.core.agreement import run_limit_s
 from p2p.core.errors import CyxWizError, Refused
 from p2p.core.ids import Wallet, new_job_id
 from p2p.core.messages.jobs import Quote, QuoteRequest, Terms
@@ -19,7 +20,7 @@ from p2p.engine.hashing import Progress
 from p2p.engine.joblog import disk_failure
 from p2p.engine.packaging import Package, PackageRequest, check_small, package
 from p2p.engine.results import check_out_folder
-from p2p.engine.terms import check_terms, run_limit_s
+from p2p.engine.terms import check_terms
 from p2p.engine.wallets import require_balance
 from p2p.local.home import make_private
 from p2p.net.identity import verify_peer_signature

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from p2p.chain.settlement import check_settle_message
 from p2p.chain.transaction import sign_message
+from p2p.core.agreement import cancelled_hash
 from p2p.core.errors import Refused
 from p2p.core.ids import JobId, Wallet
 from p2p.core.messages.jobs import CountersignRequest, JobView, ResultStatement, SettleOffer, Terms
 from p2p.core.signing import Domain, Signed, statement_hash
 from p2p.core.states import JobState
 from p2p.engine.context import Engine
-from p2p.engine.terms import cancelled_hash, check_charge
+from p2p.engine.terms import check_charge
 from p2p.store.engine import EventRow, JobRow
 
 

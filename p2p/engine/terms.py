@@ -11,7 +11,7 @@ from collections.abc import Callable
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
 from p2p.core.jobspec import ANY_GPU, JobSpec
-from p2p.core.limits import ATTEMPTS_MAX, FEE_BPS_MAX, OUTPUT_MAX_BYTES, RUN_SLACK_S, STAGING_MAX_S
+from p2p.core.limits import FEE_BPS_MAX, OUTPUT_MAX_BYTES
 from p2p.core.messages.jobs import JobView, ResultStatement, Terms
 from p2p.core.money import cost_units
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
@@ -63,12 +63,6 @@ def check_terms(
     return terms
 
 
-def run_limit_s(timeout_s: int, longest_job_s: int) -> int:
-    """How long a job may take on chain from its first assignment until the buyer may reclaim: staging and
-    all attempts, with slack, within what the program allows."""
-    return min(longest_job_s, math.ceil(STAGING_MAX_S) + ATTEMPTS_MAX * timeout_s + RUN_SLACK_S)
-
-
 def check_statement(signed: Signed, view: JobView, spec: JobSpec, verify: Verify) -> ResultStatement:
     """The node's result statement, once every part fits the job.
 
@@ -113,11 +107,6 @@ def check_charge(used_units: int, terms: Terms, view: JobView, seconds: float) -
     most = min(terms.deposit_units, cost_units(rate_of(terms, view.gpu_class), billable_s))
     if not 0 <= used_units <= most:
         raise _not_agreed(f"{used_units} base units are charged where at most {most} are due")
-
-
-def cancelled_hash(job_id: str) -> bytes:
-    """What stands on chain for the result of a job that was cancelled while it ran."""
-    return statement_hash(Domain.RECEIPT, b"cancelled:" + job_id.encode())
 
 
 def _is_sane_time(statement: ResultStatement) -> bool:

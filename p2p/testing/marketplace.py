@@ -11,6 +11,7 @@ import trio
 
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer
+from p2p.core.agreement import run_limit_s
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import EnvironmentFailure
 from p2p.core.ids import JobId, PeerId, new_job_id
@@ -249,8 +250,9 @@ class Buyer(Person):
     async def quote(self, spec: JobSpec, job_id: str | None = None) -> Quote:
         return await self.call("job.quote", QuoteRequest(job_id or new_job_id(), spec), Quote)
 
-    async def open_escrow(self, terms: Signed, **changes: Any) -> str:
+    async def open_escrow(self, terms: Signed, *, run_s: int | None = None, **changes: Any) -> str:
         """Open it on chain as the terms say, but for ``changes``."""
+        longest_s = (await self.world.chain.config()).longest_job_s
         agreed = replace(decode(Terms, terms.payload), **changes)
         transaction = await self.world.chain.prepare_open(
             self.signer,
@@ -259,7 +261,7 @@ class Buyer(Person):
             agreed.asset,
             agreed.deposit_units,
             statement_hash(Domain.TERMS, terms.payload),
-            agreed.timeout_s + 7200,
+            run_s or run_limit_s(agreed.timeout_s, longest_s),
         )
         return await self.world.chain.send_and_confirm(transaction)
 

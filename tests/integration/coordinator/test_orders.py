@@ -125,7 +125,9 @@ async def test_terms_that_do_not_belong(still_world: Any, refused: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"deposit_units": 5}, {"asset": Asset.SOL}], ids=lambda changes: next(iter(changes))
+    "changes",
+    [{"deposit_units": 5}, {"asset": Asset.SOL}, {"run_s": 3600 + 7200}],
+    ids=lambda changes: next(iter(changes)),
 )
 async def test_an_escrow_that_differs(still_world: Any, refused: Any, changes: dict[str, Any]) -> None:
     asset = changes.get("asset", Asset.USDC)

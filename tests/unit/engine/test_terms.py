@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2p.core.agreement import cancelled_hash, run_limit_s
 from p2p.core.errors import CyxWizError, Refused
 from p2p.core.ids import Wallet
 from p2p.core.messages.jobs import RateTerm, SettleOffer, Terms
@@ -16,7 +17,7 @@ from p2p.core.money import Asset, cost_units
 from p2p.core.signing import Domain, Signed, statement_hash
 from p2p.core.states import JobState
 from p2p.engine.settling import check_cancelled, check_delivered
-from p2p.engine.terms import cancelled_hash, check_charge, check_statement, check_terms, rate_of, run_limit_s
+from p2p.engine.terms import check_charge, check_statement, check_terms, rate_of
 from p2p.net.identity import PeerIdentity, verify_peer_signature
 from p2p.store.engine import EventRow
 

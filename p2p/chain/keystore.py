@@ -77,10 +77,14 @@ class Keystore:
         """
         return self._add(read_keypair(file), password)
 
-    def _add(self, keypair: Keypair, password: Secret) -> Wallet:
-        check_password(password)
+    def require_absent(self) -> None:
+        """:raises UserError: ``keystore_exists``."""
         if self.exists():
             raise _exists(self.path)
+
+    def _add(self, keypair: Keypair, password: Secret) -> Wallet:
+        check_password(password)
+        self.require_absent()
         address = to_wallet(keypair.pubkey())
         self._write(seal(keypair.secret(), address, password, self._cost), _link_new)
         return address

@@ -21,6 +21,7 @@ _JOB_ID = re.compile(r"[0-9a-f]{32}\Z")
 _PREFIX = re.compile(r"[0-9a-f]{4,32}\Z")
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]+\Z")
 
+JOB_ID_CHARS = 32
 HASH_BYTES = 32
 WALLET_MAX_CHARS = 44
 PEER_ID_MAX_CHARS = 64

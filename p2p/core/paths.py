@@ -38,6 +38,11 @@ class AgentPaths:
         return self.folder / "journal.db"
 
     @property
+    def keystore(self) -> Path:
+        """A wallet of the person's own, encrypted under their password (:mod:`p2p.chain.keystore`)."""
+        return self.folder / "wallet.keystore"
+
+    @property
     def jobs(self) -> Path:
         return self.folder / "jobs"
 

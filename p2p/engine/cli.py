@@ -17,9 +17,10 @@ from p2p.core.money import format_usd
 from p2p.core.text import clean_line
 from p2p.engine import render
 from p2p.engine.cli_local import agent, local
+from p2p.engine.cli_login import login
 from p2p.engine.cli_run import attend, exit_code, job_options, say_detached, send
 from p2p.engine.cli_view import print_pairs
-from p2p.engine.cli_wallet import login, wallet
+from p2p.engine.cli_wallet import wallet
 from p2p.engine.client import EngineClient
 from p2p.local import cli
 from p2p.local.cli import json_option

@@ -1,56 +1,57 @@
-"""``cyxwiz login`` and ``cyxwiz wallet …``."""
+"""``cyxwiz wallet …``: money in and out of the escrow, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+import csv
+import io
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.text import Text
 
+from p2p.chain.browser import SignTransactions
+from p2p.core.ids import Wallet
 from p2p.core.money import Asset, format_amount, parse_amount
+from p2p.core.text import clean_line
 from p2p.engine import render
-from p2p.engine.client import EngineClient
+from p2p.engine.cli_keystore import create, export, import_wallet, password
+from p2p.engine.cli_money import agreed, ask, print_balances, print_moved, sign_here
+from p2p.engine.cli_reclaim import reclaim
+from p2p.engine.cli_sessions import sessions
+from p2p.engine.owners import owner_of
+from p2p.engine.wallet_requests import WalletRequests
+from p2p.engine.wallets import WalletKind
 from p2p.local import cli
 from p2p.local.cli import json_option
-from p2p.local.home import find_home
 
-_NOTHING = "Nothing was moved."
 _ASSETS = click.Choice([asset.value for asset in Asset])
+_CSV_COLUMNS = ("at", "what", "asset", "units", "amount", "job", "name", "signature", "explorer")
+_NAME_MAX_CHARS = 200
 
 
 def _asset_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--asset", type=_ASSETS, default=Asset.USDC.value, show_default=True)(function)
 
 
-@click.command()
-@click.option("--keypair", type=click.Path(path_type=Path), required=True, help="Solana keypair file.")
-@json_option
-def login(keypair: Path, as_json: bool) -> None:
-    """Log in with a Solana keypair, and let this machine's session keys spend the escrow balance."""
-    found = _ask("login", keypair=str(keypair.expanduser().absolute()))
-    if as_json:
-        cli.print_json(found)
-        return
-    cli.out.print(Text(f"Logged in as {found['wallet']} until {render.moment(found['expires_at_s'])}."))
-    _print_balances(found)
-
-
 @click.group()
 def wallet() -> None:
-    """Money: what there is, in and out of the escrow."""
+    """Money: what there is, in and out of the escrow; and wallets of your own."""
+
+
+for _command in (create, import_wallet, export, password, sessions, reclaim):
+    wallet.add_command(_command)
 
 
 @wallet.command()
 @json_option
 def balance(as_json: bool) -> None:
     """Balances in escrow and in the wallet, and what the session keys may spend."""
-    found = _ask("wallet_balance")
+    found = ask("wallet_balance")
     if as_json:
         cli.print_json(found)
     else:
-        _print_balances(found)
+        print_balances(found)
 
 
 @wallet.command()
@@ -60,12 +61,22 @@ def balance(as_json: bool) -> None:
 @json_option
 def deposit(amount: str, asset: str, yes: bool, as_json: bool) -> int:
     """Move AMOUNT from the wallet into the escrow balance, from which jobs are paid."""
-    units = parse_amount(amount, Asset(asset))
-    if not (
-        yes or cli.confirm(f"Deposit {format_amount(units, Asset(asset))} into escrow?", "Nothing was moved.")
-    ):
+    chosen = Asset(asset)
+    units = parse_amount(amount, chosen)
+    account = ask("account")
+    owner = owner_of(account)
+    if not agreed(owner.shows_what_it_signs, yes, f"Deposit {format_amount(units, chosen)} into escrow?"):
         return 1
-    _print_moved(_ask("wallet_deposit", asset=asset, units=units), as_json)
+    if account["kind"] == WalletKind.KEYPAIR.value:
+        found = ask("wallet_deposit", asset=asset, units=units)
+    else:
+
+        async def make(requests: WalletRequests, wallet: Wallet) -> Sequence[SignTransactions]:
+            return [requests.deposit(wallet, chosen, units)]
+
+        (signature,) = sign_here(owner, Wallet(account["wallet"]), make)
+        found = {"signature": signature, **ask("wallet_balance")}
+    print_moved(found, as_json)
     return 0
 
 
@@ -76,69 +87,82 @@ def deposit(amount: str, asset: str, yes: bool, as_json: bool) -> int:
 @json_option
 def withdraw(amount: str, asset: str, yes: bool, as_json: bool) -> int:
     """Move AMOUNT, or ``all``, from the escrow balance back into the wallet."""
-    params: dict[str, Any] = {"asset": asset}
-    if amount.lower() != "all":
-        params["units"] = parse_amount(amount, Asset(asset))
-    if not (
-        yes or cli.confirm(f"Withdraw {amount} {Asset(asset).symbol} to your wallet?", "Nothing was moved.")
-    ):
+    chosen = Asset(asset)
+    units = None if amount.lower() == "all" else parse_amount(amount, chosen)
+    account = ask("account")
+    owner = owner_of(account)
+    if not agreed(owner.shows_what_it_signs, yes, f"Withdraw {amount} {chosen.symbol} to your wallet?"):
         return 1
-    _print_moved(_ask("wallet_withdraw", **params), as_json)
+    if account["kind"] == WalletKind.KEYPAIR.value:
+        found = ask("wallet_withdraw", asset=asset, **({} if units is None else {"units": units}))
+    else:
+        moved: list[int] = []
+
+        async def make(requests: WalletRequests, wallet: Wallet) -> Sequence[SignTransactions]:
+            request, wanted = await requests.withdraw(wallet, chosen, units)
+            moved.append(wanted)
+            return [request]
+
+        (signature,) = sign_here(owner, Wallet(account["wallet"]), make)
+        found = {"signature": signature, "units": moved[0], **ask("wallet_balance")}
+    print_moved(found, as_json)
     return 0
 
 
 @wallet.command()
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet or the books.")
 @json_option
-def history(limit: int, as_json: bool) -> None:
+def history(limit: int, as_csv: bool, as_json: bool) -> None:
     """The wallet's escrow transactions on chain, newest first."""
-    found = _ask("wallet_history", limit=limit)
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other.")
+    found = ask("wallet_history", limit=limit)
     if as_json:
         cli.print_json(found)
-        return
-    rows = [
-        [
-            render.moment(entry["at_s"]),
-            entry["kind"],
-            format_amount(entry["units"], Asset(entry["asset"])) if entry["asset"] else "",
-            render.short(entry["job_id"] or ""),
-            entry["signature"],
-        ]
-        for entry in found
-    ]
-    cli.print_table(("AT", "WHAT", ">AMOUNT", "JOB", "SIGNATURE"), rows, "Nothing yet.")
-
-
-def _print_moved(found: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        cli.print_json(found)
-        return
-    cli.out.print(Text(f"Done: transaction {found['signature']}"))
-    _print_balances(found)
-
-
-def _print_balances(found: dict[str, Any]) -> None:
-    rows = []
-    for entry in found["assets"]:
-        asset, session = Asset(entry["asset"]), entry["session"]
-        spend = "" if session is None else format_amount(session["remaining_units"], asset, symbol=False)
-        rows.append(
+    elif as_csv:
+        click.echo(history_csv(found), nl=False)
+    else:
+        rows = [
             [
-                asset.symbol,
-                format_amount(entry["escrow_units"], asset, symbol=False),
-                format_amount(entry["wallet_units"], asset, symbol=False),
-                spend,
-                "" if session is None else render.moment(session["expires_at_s"]),
+                render.moment(entry["at_s"]),
+                entry["kind"],
+                format_amount(entry["units"], Asset(entry["asset"])) if entry["asset"] else "",
+                render.short(entry["job_id"] or ""),
+                entry["job_name"] or "",
+                entry["explorer"] or entry["signature"],
+            ]
+            for entry in found
+        ]
+        cli.print_table(("AT", "WHAT", ">AMOUNT", "JOB", "NAME", "TRANSACTION"), rows, "Nothing yet.")
+
+
+def history_csv(entries: Sequence[dict[str, Any]]) -> str:
+    """RFC 4180, one line for each entry; times are UTC, amounts in base units and in whole ones."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(_CSV_COLUMNS)
+    for entry in entries:
+        asset = Asset(entry["asset"]) if entry["asset"] else None
+        at_s = entry["at_s"]
+        writer.writerow(
+            [
+                "" if at_s is None else datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                entry["kind"],
+                "" if asset is None else asset.symbol,
+                "" if asset is None else entry["units"],
+                "" if asset is None else format_amount(entry["units"], asset, symbol=False),
+                entry["job_id"] or "",
+                _cell(entry["job_name"] or ""),
+                entry["signature"],
+                entry["explorer"] or "",
             ]
         )
-    cli.out.print(Text(f"wallet {found['wallet']} on {found['cluster']}"))
-    cli.print_table(("ASSET", ">IN ESCROW", ">IN WALLET", ">SESSION KEY MAY SPEND", "UNTIL"), rows, "")
+    return text.getvalue()
 
 
-def _ask(name: str, **params: Any) -> Any:
-    async def ask() -> Any:
-        client = EngineClient(find_home())
-        await client.ensure_running()
-        return await client.call(name, **params)
-
-    return cli.run_async(ask)
+def _cell(text: str) -> str:
+    """A name that no spreadsheet takes for a formula
+    (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    cleaned = clean_line(text, _NAME_MAX_CHARS)
+    return f"'{cleaned}" if cleaned[:1] in ("=", "+", "-", "@") else cleaned

@@ -1,0 +1,96 @@
+"""``cyxwiz login``."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from p2p.chain.browser import SignedIn, SignIn, SignTransactions
+from p2p.chain.config import ChainConfig
+from p2p.chain.escrow import EscrowClient
+from p2p.core.clock import SYSTEM_CLOCK
+from p2p.core.errors import CyxWizError
+from p2p.core.ids import Wallet
+from p2p.core.paths import Home
+from p2p.engine import render
+from p2p.engine.cli_money import ask, keystore_path, print_balances, session_keys
+from p2p.engine.client import EngineClient
+from p2p.engine.owners import BrowserOwner, KeystoreOwner, Owner
+from p2p.engine.wallet_requests import WalletRequests
+from p2p.local import cli
+from p2p.local.cli import json_option
+from p2p.local.home import find_home, load_network_config
+
+
+@click.command()
+@click.option("--keypair", type=click.Path(path_type=Path), metavar="FILE", help="A Solana keypair file.")
+@click.option(
+    "--keystore",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Your own encrypted keystore; without FILE the one in the home.",
+)
+@json_option
+def login(keypair: Path | None, keystore: str | None, as_json: bool) -> None:
+    """Log in with a wallet, and let this machine's session keys spend its escrow balance.
+
+    Without options, a page opens in the browser that has your wallet.
+    """
+    if keypair is not None and keystore is not None:
+        raise click.UsageError("--keypair and --keystore exclude each other.")
+    if keypair is not None:
+        found = ask("login", keypair=str(keypair.expanduser().absolute()))
+    else:
+        found = _log_in_here(None if keystore is None else keystore_path(keystore))
+    if as_json:
+        cli.print_json(found)
+        return
+    cli.out.print(Text(f"Logged in as {found['wallet']} until {render.moment(found['expires_at_s'])}."))
+    print_balances(found)
+
+
+def _log_in_here(keystore: Path | None) -> dict[str, Any]:
+    owner: Owner = BrowserOwner() if keystore is None else KeystoreOwner(keystore)
+    return cli.run_async(_log_in, find_home(), owner, keystore)
+
+
+async def _log_in(home: Home, owner: Owner, keystore: Path | None) -> dict[str, Any]:
+    """One page, or one password: the login, and what the session keys need to go on."""
+    config = ChainConfig.from_table(load_network_config(home).chain)
+    client = EngineClient(home)
+    await client.ensure_running()
+    reply: dict[str, Any] = {}
+
+    async def text(wallet: Wallet, domain: str) -> str:
+        found = await client.call("login_challenge", wallet=wallet, domain=domain)
+        return str(found["text"])
+
+    async def accept(answer: SignedIn) -> None:
+        signature = base64.b64encode(answer.signature).decode()
+        file = None if keystore is None else str(keystore)
+        found = await client.call(
+            "login_finish", wallet=answer.wallet, text=answer.text, signature=signature, keystore=file
+        )
+        reply.update(found, wallet=answer.wallet)
+
+    async with EscrowClient(config, SYSTEM_CLOCK) as chain:
+        requests = WalletRequests(chain, session_keys(client), SYSTEM_CLOCK)
+
+        async def then(wallet: Wallet) -> Sequence[SignTransactions]:
+            return await requests.renewal(wallet)
+
+        try:
+            await owner.answer([SignIn(config.cluster, text, accept, then, owner.wallet)])
+        except (CyxWizError, BaseExceptionGroup):
+            if reply:
+                words = f"You are logged in as {reply['wallet']}, but this computer cannot pay for jobs yet."
+                cli.err.print(Text(words))
+            raise
+    await client.call("wallet_changed")
+    return {**reply, **await client.call("wallet_balance")}

@@ -52,6 +52,11 @@ def size(count: int) -> str:
     return f"{count} B" if index == 0 else f"{value:.1f} {_UNITS[index]}"
 
 
+def files(count: int) -> str:
+    """``1 file``, ``2 files``."""
+    return "1 file" if count == 1 else f"{count} files"
+
+
 def duration(seconds: float) -> str:
     """``42 s``, ``3 min 20 s``, ``1 h 05 min``."""
     whole = int(seconds)
@@ -89,9 +94,8 @@ def is_quiet(event: Json) -> bool:
 def plan_lines(plan: Json) -> Iterator[tuple[str, str]]:
     """What is shown before the yes, as title and text."""
     known = f", {size(plan['known_bytes'])} of it hashed before" if plan["known_bytes"] else ""
-    files = "1 file" if plan["files"] == 1 else f"{plan['files']} files"
     yield "job", f"{plan['name']} ({plan['script']})"
-    yield "upload", f"{files}, {size(plan['bytes'])}{known}; straight to the node that runs it"
+    yield "upload", f"{files(plan['files'])}, {size(plan['bytes'])}{known}; straight to the node that runs it"
     if plan["data_url"]:
         yield "data", f"{clean_name(plan['data_url'], 200)} (the node fetches it)"
     ahead = plan["jobs_ahead"]
@@ -227,7 +231,7 @@ def show_lines(job: Json) -> Iterator[tuple[str, str]]:
         yield "node", f"{clean_name(job['node_peer_id'], 64)} ({clean_name(job['gpu_class'], 32)}{attempt})"
     yield (
         "inputs",
-        f"{job['input']['files']} files, {size(job['input']['bytes'])}, root {job['input']['root'][:16]}…",
+        f"{files(job['input']['files'])}, {size(job['input']['bytes'])}, root {job['input']['root'][:16]}…",
     )
     yield "deposit", amount(job, job["deposit_units"])
     if job["state"] == "queued":
@@ -242,7 +246,7 @@ def show_lines(job: Json) -> Iterator[tuple[str, str]]:
         verified = "verified" if result["verified"] else "not fetched yet"
         yield (
             "result",
-            f"{result['files']} files, {size(result['bytes'])}, root {result['root'][:16]}…, {verified}",
+            f"{files(result['files'])}, {size(result['bytes'])}, root {result['root'][:16]}…, {verified}",
         )
         if result["verified"]:
             yield "results", job["out"]

@@ -5,9 +5,17 @@ Each claim of a job raises its epoch; only the node that holds the current epoch
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from p2p.core.limits import ATTEMPTS_MAX, LOST_EXCLUDE_S, REFUSED_EXCLUDE_S
+from p2p.core.limits import (
+    ATTEMPT_SLACK_S,
+    ATTEMPTS_MAX,
+    LOST_EXCLUDE_S,
+    REFUSED_EXCLUDE_S,
+    REQUIREMENTS_INSTALL_MAX_S,
+    STAGING_MAX_S,
+)
 from p2p.core.states import FailureCode, JobState
 
 
@@ -35,6 +43,17 @@ def after_refusal(attempt: int) -> NextStep:
 def is_expired(lease_expires_at_s: float, now_s: float) -> bool:
     """The node's time is over at the moment named, not after it."""
     return now_s >= lease_expires_at_s
+
+
+def attempt_ends_s(
+    state: JobState, assigned_at_s: float | None, running_at_s: float | None, timeout_s: int
+) -> float:
+    """When an attempt in ``state`` has to have gone on, however punctually its node beats."""
+    if state is JobState.RUNNING and running_at_s is not None:
+        return running_at_s + timeout_s + ATTEMPT_SLACK_S
+    if state in (JobState.ASSIGNED, JobState.STAGING) and assigned_at_s is not None:
+        return assigned_at_s + STAGING_MAX_S + REQUIREMENTS_INSTALL_MAX_S + ATTEMPT_SLACK_S
+    return math.inf
 
 
 def steps_to(old: JobState, new: JobState) -> tuple[JobState, ...]:

@@ -13,12 +13,9 @@ from p2p.chain.accounts import JobStatus, OnChainJob
 from p2p.core.agreement import run_limit_s
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.ids import JobId, Wallet
-from p2p.core.limits import CONFIRM_POLL_S, ESCROW_SEEN_S
+from p2p.core.limits import CHAIN_CLOCK_SLACK_S, CONFIRM_POLL_S, ESCROW_SEEN_S
 from p2p.core.messages.jobs import Terms
 from p2p.core.signing import Domain, statement_hash
-
-CHAIN_CLOCK_SLACK_S = 120
-"""How far the chain's clock may be from ours: validators agree on time only roughly."""
 
 
 class Escrow:

@@ -13,6 +13,7 @@ from coordinator.domain.reasons import Reason
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
 from coordinator.service.history import holdings
+from coordinator.service.overdue import end_expired, end_stuck, is_expired_on_chain
 from coordinator.service.registry import Registry
 from coordinator.service.reports import end_attempt
 from coordinator.service.settler import close_given_back
@@ -23,7 +24,7 @@ from coordinator.store.records import JobRow
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import BEAT_FLUSH_S, LEASE_S, LEASE_SWEEP_S, RECONCILE_SWEEP_S, SWEEP_BATCH_MAX
-from p2p.core.states import FailureCode, JobState
+from p2p.core.states import FailureCode
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class Sweeps:
         self._context = context
         self._registry = registry
         self._escrow = escrow
+        self._seen_seq = 0
+        self._started_at_s = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -55,7 +58,8 @@ class Sweeps:
 
     async def refresh_leases(self) -> None:
         """At the start: a coordinator that was away holds nobody's silence against them."""
-        until_s = self._context.now_s() + LEASE_S
+        self._started_at_s = self._context.now_s()
+        until_s = self._started_at_s + LEASE_S
         await self._context.run(lambda tx: tx.execute("jobs.refresh_leases", until_s=until_s))
 
     async def lose_leases(self) -> int:
@@ -77,18 +81,40 @@ class Sweeps:
 
     async def reconcile(self) -> None:
         """Notice what happened on chain without us: deposits, withdrawals, reclaimed jobs."""
-        for job in await self._context.run(unfinished):
-            try:
-                on_chain = await self._context.chain.job(Wallet(job.buyer), JobId(job.job_id))
-            except Refused:
-                continue  # closed on chain; its verdict was read before that, or an operator has to look
-            if on_chain is not None and on_chain.status in GIVEN_BACK:
-                await self._close(job)
+        page = await self._context.run(lambda tx: jobs.unfinished(tx, self._seen_seq, SWEEP_BATCH_MAX))
+        for job in page:
+            self._seen_seq = job.queue_seq  # should this one make trouble, the next round goes on after it
+            await self._review(job)
+        if len(page) < SWEEP_BATCH_MAX:
+            self._seen_seq = 0
         for wallet, asset, units in await self._context.run(
             lambda tx: holdings(tx, self._context.on_chain.fee_owner)
         ):
             if await self._context.chain.balance(wallet, asset) != units:
                 await self._sync(wallet)
+
+    async def _review(self, job: JobRow) -> None:
+        now_s = self._context.now_s()
+        # What nodes have to say of the time when there was no coordinator has come by then.
+        if now_s >= self._started_at_s + LEASE_S:
+            await self._tell(await self._context.run(partial(end_stuck, job_id=job.job_id, now_s=now_s)))
+        try:
+            on_chain = await self._context.chain.job(Wallet(job.buyer), JobId(job.job_id))
+        except Refused:
+            return  # closed on chain; its verdict was read before that, or an operator has to look
+        if on_chain is None:
+            return
+        if on_chain.status in GIVEN_BACK:
+            await self._close(job)
+        elif is_expired_on_chain(on_chain, now_s):
+            await self._tell(await self._context.run(partial(end_expired, job_id=job.job_id, now_s=now_s)))
+
+    async def _tell(self, ended: JobRow | None) -> None:
+        if ended is not None:
+            logger.info("job %s: %s: %s", ended.job_id, ended.state, ended.detail)
+            self._context.events.post(ended.buyer)
+            self._context.dispatch.set()
+            self._context.settle.set()
 
     async def _close(self, job: JobRow) -> None:
         live = await self._context.run(lambda tx: outbox.verdict_of(tx, job.job_id))
@@ -112,12 +138,3 @@ def lose_lease(tx: Tx, job_id: str, now_s: float) -> JobRow | None:
     if job is None or not job.status.is_leased or not is_expired(job.lease_expires_at_s or 0.0, now_s):
         return None
     return end_attempt(tx, job, FailureCode.NODE_LOST, "", now_s)
-
-
-def unfinished(tx: Tx) -> list[JobRow]:
-    """Jobs that are not final, newest first."""
-    found: list[JobRow] = []
-    for state in JobState:
-        if not state.is_final:
-            found += tx.all_as(JobRow, "jobs.latest", state=state.value, limit=SWEEP_BATCH_MAX)
-    return found

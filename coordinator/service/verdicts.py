@@ -49,7 +49,7 @@ def given_back(tx: Tx, job: JobRow, signature: str, reason: Reason, now_s: float
         tx.execute("outbox.supersede", job_id=job.job_id, kind=kind, now_s=now_s)
     if job.status is JobState.DELIVERING:
         detail = "The deposit went back to the buyer before the results were accepted."
-        job = jobs.fail(tx, job, FailureCode.STOPPED, detail, now_s)
+        job = jobs.fail(tx, job, FailureCode.EXPIRED, detail, now_s)
     elif not job.status.is_over:
         job = jobs.move(tx, job, JobState.CANCELLED, reason.value, now_s)
     tx.execute("jobs.set_used", job_id=job.job_id, used_seconds=0, used_units=0)

@@ -78,6 +78,11 @@ def lock(tx: Tx, job_id: str) -> JobRow | None:
     return tx.one_as(JobRow, "jobs.lock", job_id=job_id)
 
 
+def unfinished(tx: Tx, after_seq: int, limit: int) -> list[JobRow]:
+    """Jobs that are not final, in the order of their numbers after ``after_seq``."""
+    return tx.all_as(JobRow, "jobs.unfinished", after_seq=after_seq, limit=limit)
+
+
 def move(tx: Tx, job: JobRow, new: JobState, code: str, now_s: float, detail: str = "") -> JobRow:
     """One transition: compare and set on the revision, with its event row.
 

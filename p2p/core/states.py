@@ -46,7 +46,8 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     _S.ASSIGNED: frozenset({_S.STAGING, _S.QUEUED, _S.FAILED, _S.CANCELLED}),
     _S.STAGING: frozenset({_S.RUNNING, _S.QUEUED, _S.FAILED, _S.CANCELLED}),
     _S.RUNNING: frozenset({_S.DELIVERING, _S.QUEUED, _S.FAILED, _S.CANCELLED}),
-    _S.DELIVERING: frozenset({_S.COMPLETED, _S.QUEUED, _S.FAILED}),
+    # Settled without a receipt: the buyer stayed silent through the whole review window of a claim.
+    _S.DELIVERING: frozenset({_S.COMPLETED, _S.SETTLED, _S.QUEUED, _S.FAILED}),
     _S.COMPLETED: frozenset({_S.SETTLED, _S.REFUNDED}),
     _S.FAILED: frozenset({_S.REFUNDED}),
     _S.CANCELLED: frozenset({_S.SETTLED, _S.REFUNDED}),
@@ -78,6 +79,7 @@ class FailureCode(Enum):
     NODE = "node"
     NODE_LOST = "node_lost"
     STOPPED = "stopped"
+    EXPIRED = "expired"
 
     @property
     def is_buyers(self) -> bool:
@@ -102,4 +104,5 @@ _WORDS = {
     FailureCode.NODE: "The node could not run the job.",
     FailureCode.NODE_LOST: "The node went silent.",
     FailureCode.STOPPED: "The node's owner stopped the job.",
+    FailureCode.EXPIRED: "The job's time in the escrow was over before it was paid for.",
 }

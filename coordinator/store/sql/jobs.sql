@@ -25,6 +25,11 @@ SELECT * FROM jobs WHERE buyer = %(buyer)s ORDER BY queue_seq DESC LIMIT %(limit
 -- name: latest
 SELECT * FROM jobs WHERE %(state)s::text IS NULL OR state = %(state)s ORDER BY queue_seq DESC LIMIT %(limit)s;
 
+-- name: unfinished
+-- Jobs that are not final, a page at a time.
+SELECT * FROM jobs WHERE state NOT IN ('settled', 'refunded') AND queue_seq > %(after_seq)s
+ORDER BY queue_seq LIMIT %(limit)s;
+
 -- name: by_prefix
 SELECT * FROM jobs WHERE job_id LIKE %(prefix)s || '%%' ORDER BY queue_seq DESC LIMIT 2;
 

@@ -107,6 +107,7 @@ class _FailureCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureCo
     FAILURE_CODE_NODE: _FailureCode.ValueType  # 9
     FAILURE_CODE_NODE_LOST: _FailureCode.ValueType  # 10
     FAILURE_CODE_STOPPED: _FailureCode.ValueType  # 11
+    FAILURE_CODE_EXPIRED: _FailureCode.ValueType  # 12
 
 class FailureCode(_FailureCode, metaclass=_FailureCodeEnumTypeWrapper):
     """Why an attempt or a job ended without success; the text a buyer reads is in words."""
@@ -123,6 +124,7 @@ FAILURE_CODE_INPUT: FailureCode.ValueType  # 8
 FAILURE_CODE_NODE: FailureCode.ValueType  # 9
 FAILURE_CODE_NODE_LOST: FailureCode.ValueType  # 10
 FAILURE_CODE_STOPPED: FailureCode.ValueType  # 11
+FAILURE_CODE_EXPIRED: FailureCode.ValueType  # 12
 Global___FailureCode: _TypeAlias = FailureCode  # noqa: Y015
 
 @_typing.final

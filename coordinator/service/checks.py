@@ -21,9 +21,11 @@ from p2p.core.limits import (
     MANIFEST_FILES_MAX,
     PATH_NAME_MAX_BYTES,
     REASON_MAX_CHARS,
+    SIGNED_PAYLOAD_MAX_BYTES,
 )
 from p2p.core.manifest import check_path
 from p2p.core.messages.nodes import Heartbeat, HeldJob, NodeAdvert
+from p2p.core.signing import Signed
 from p2p.core.text import clean_line, clean_name
 
 HASH_BYTES = 32
@@ -90,6 +92,11 @@ def check_held(held: tuple[HeldJob, ...]) -> None:
 def check_duration(seconds: float) -> None:
     """:raises UserError: negative, infinite, not a number."""
     _require(math.isfinite(seconds) and 0 <= seconds < 1e9, "run_seconds is out of range")
+
+
+def check_signed(signed: Signed) -> None:
+    """:raises UserError: larger than what we keep."""
+    _require(len(signed.payload) <= SIGNED_PAYLOAD_MAX_BYTES, "a signed statement is too large")
 
 
 def check_addresses(addresses: tuple[str, ...]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from coordinator.domain.leases import after_failure, steps_to
 from coordinator.domain.metering import run_start_s, used_seconds, used_units
 from coordinator.domain.reasons import Reason
-from coordinator.service.checks import HASH_BYTES, check_duration, clean_detail
+from coordinator.service.checks import HASH_BYTES, check_duration, check_signed, clean_detail
 from coordinator.service.context import Context
 from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
@@ -21,6 +22,8 @@ from p2p.core.signing import Domain, Signed, signing_input
 from p2p.core.states import FailureCode, JobState
 from p2p.net.identity import verify_peer_signature
 from p2p.wire.codec import decode
+
+logger = logging.getLogger(__name__)
 
 _REASONS = {
     JobState.STAGING: Reason.STAGING,
@@ -50,13 +53,17 @@ class Reports:
         """
         checked = _check(login.peer_id, report)
         job = await self._context.run(lambda tx: self._apply(tx, login.peer_id, checked))
+        if job is None:
+            logger.error("job %s: node %s signed two results for one epoch", report.job_id, login.peer_id)
+            raise Refused("equivocation", "Another result was signed for this epoch before.")
         self._context.events.post(job.buyer)
         if report.state in (JobState.FAILED, JobState.DELIVERING):
             self._context.dispatch.set()  # a slot is free
             self._context.settle.set()
         return Ack()
 
-    def _apply(self, tx: Tx, peer_id: str, checked: _Checked) -> JobRow:
+    def _apply(self, tx: Tx, peer_id: str, checked: _Checked) -> JobRow | None:
+        """None: it contradicts an earlier result, and is kept as evidence."""
         now_s = self._context.now_s()
         report = checked.report
         job = jobs.lock(tx, report.job_id)
@@ -70,8 +77,8 @@ class Reports:
             return _fail(tx, job, report, now_s)
         if checked.statement is not None and report.statement is not None:
             _check_against(job, checked.statement)
-            if jobs.put_statement(tx, job, report.statement, now_s) > 1:
-                raise Refused("equivocation", "Another result was signed for this epoch before.")
+            if not jobs.put_statement(tx, job, report.statement, now_s):
+                return None
         for state in steps_to(job.status, report.state):
             job = self._step(tx, job, state, checked, now_s)
         return job
@@ -127,6 +134,7 @@ def _check(peer_id: str, report: StateReport) -> _Checked:
 
 
 def _verified(peer_id: str, report: StateReport, signed: Signed) -> ResultStatement:
+    check_signed(signed)
     if signed.signer != peer_id or not verify_peer_signature(
         peer_id, signing_input(Domain.RESULT, signed.payload), signed.signature
     ):

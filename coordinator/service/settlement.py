@@ -6,6 +6,7 @@ import math
 
 from coordinator.domain.metering import used_seconds, used_units
 from coordinator.domain.reasons import Reason
+from coordinator.service.checks import check_signed
 from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
 from coordinator.service.orders import own_job
@@ -259,6 +260,7 @@ def _seen_running_s(tx: Tx, job: JobRow, now_s: float) -> int:
 
 
 def _check_receipt(login: LoginRow, job: JobRow, signed: Signed, result_hash: bytes) -> None:
+    check_signed(signed)
     if signed.signer != login.peer_id or not verify_peer_signature(
         login.peer_id, signing_input(Domain.RECEIPT, signed.payload), signed.signature
     ):

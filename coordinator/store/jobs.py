@@ -182,8 +182,8 @@ def needs(tx: Tx, job: JobRow, now_s: float) -> JobNeeds:
     return needs_of(job.job_spec, job.terms, excluded)
 
 
-def put_statement(tx: Tx, job: JobRow, statement: Signed, now_s: float) -> int:
-    """Keep a node's result statement as evidence; how many different ones there are for this epoch now."""
+def put_statement(tx: Tx, job: JobRow, statement: Signed, now_s: float) -> bool:
+    """Keep a node's result statement as evidence; whether it is the first, and so the one that counts."""
     tx.execute(
         "jobs.put_statement",
         job_id=job.job_id,
@@ -194,7 +194,8 @@ def put_statement(tx: Tx, job: JobRow, statement: Signed, now_s: float) -> int:
         signature=statement.signature,
         now_s=now_s,
     )
-    return len(tx.rows("jobs.statements", job_id=job.job_id, epoch=job.epoch))
+    first = statement_of(tx, job)
+    return first is not None and first.payload == statement.payload
 
 
 def statement_of(tx: Tx, job: JobRow) -> Signed | None:

@@ -237,6 +237,7 @@ ESCROW_SEEN_S = 15.0  # how long a submit waits for its escrow to become visible
 EVENTS_WAIT_MAX_S = 25.0  # a long poll ends before a call times out
 EVENTS_POLL_S = 5.0  # for events written by another coordinator on the same database
 EVENT_WATCHERS_PER_BUYER_MAX = 32
+SIGNED_PAYLOAD_MAX_BYTES = 4 * KIB  # of a statement or receipt
 BUYER_JOBS_MAX = 1000  # of one buyer that have not ended
 ATTEMPT_SLACK_S = 1800.0  # for what an attempt does beside staging and running: disks, collecting, hashing
 CHAIN_CLOCK_SLACK_S = 120  # how far the chain's clock may be from ours: validators agree on time only roughly

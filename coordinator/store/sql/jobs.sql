@@ -162,8 +162,10 @@ WHERE job_id = %(job_id)s AND seq > %(after_seq)s ORDER BY seq LIMIT %(limit)s;
 SELECT at_s FROM job_events WHERE job_id = %(job_id)s AND epoch = %(epoch)s AND new_state = 'running';
 
 -- name: put_statement
+-- Two are proof; more of them would only fill the disk.
 INSERT INTO statements (job_id, epoch, statement_hash, payload, signer, signature, received_at_s)
-VALUES (%(job_id)s, %(epoch)s, %(statement_hash)s, %(payload)s, %(signer)s, %(signature)s, %(now_s)s)
+SELECT %(job_id)s, %(epoch)s, %(statement_hash)s, %(payload)s, %(signer)s, %(signature)s, %(now_s)s
+WHERE (SELECT count(*) FROM statements WHERE job_id = %(job_id)s AND epoch = %(epoch)s) < 2
 ON CONFLICT DO NOTHING;
 
 -- name: statements

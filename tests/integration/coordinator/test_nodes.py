@@ -195,13 +195,20 @@ async def test_statements_that_are_not_believed(world: Any, refused: Any) -> Non
     for changes in ({"run_seconds": float("nan")}, {"run_seconds": -1.0}):
         with refused("bad_message"):
             await report(node, good, **changes)
+    with refused("bad_message"):
+        large = encode(node.statement(job, 1.0, image_digest="x" * 5000))
+        await report(node, node.sign(Domain.RESULT, large))
     for changes in ({"failure": FailureCode.NODE}, {"state": JobState.SETTLED}, {"state": JobState.FAILED}):
         with refused("bad_report"):
             await report(node, good, **changes)
     await report(node, good)
-    with refused("equivocation"):
-        await report(node, node.sign(Domain.RESULT, encode(node.statement(job, 2.0))))
+    for run_s in (2.0, 2.0, 3.0):
+        with refused("equivocation"):
+            await report(node, node.sign(Domain.RESULT, encode(node.statement(job, run_s))))
+    await report(node, good)  # the answer was lost
     assert (await buyer.show(view.job_id)).statement == good
+    proof = world.query("jobs.statements", job_id=view.job_id, epoch=1)
+    assert [row["payload"] for row in proof] == [good.payload, encode(node.statement(job, 2.0))]
 
 
 async def test_a_node_is_paid_for_no_more_than_was_seen(world: Any) -> None:

@@ -18,6 +18,7 @@ class Reason(Enum):
     RECEIVED = "received"
     CANCELLED = "cancelled"
     SETTLED = "settled"
+    FINALIZED = "finalized"
     REFUNDED = "refunded"
     RECLAIMED = "reclaimed"
 
@@ -38,6 +39,7 @@ _WORDS = {
     Reason.RECEIVED: "The results arrived and were verified.",
     Reason.CANCELLED: "Cancelled by the buyer.",
     Reason.SETTLED: "Node and platform were paid; the rest went back to the buyer.",
+    Reason.FINALIZED: "The review window ended without the buyer's signature: node and platform were paid.",
     Reason.REFUNDED: "Everything went back to the buyer.",
     Reason.RECLAIMED: "The buyer took the deposit back after the deadline.",
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import trio
 
 from coordinator.service.accounts import Accounts
+from coordinator.service.claims import Claims
 from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
 from coordinator.service.escrow import Escrow
@@ -56,7 +57,8 @@ class Coordinator:
         self.settlement = Settlement(context, self.dispatcher)
         self.accounts = Accounts(context, self.escrow)
         self.settler = Settler(context)
-        self.sweeps = Sweeps(context, self.registry, self.escrow)
+        self.claims = Claims(context)
+        self.sweeps = Sweeps(context, self.registry, self.escrow, self.claims)
 
     def methods(self) -> Iterable[tuple[str, Handler]]:
         """Every method with its handler; all but the first two need a login of the right role."""

@@ -13,7 +13,7 @@ from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer
 from p2p.core.clock import Clock
 from p2p.core.ids import PeerId
-from p2p.core.limits import CALL_TIMEOUT_S
+from p2p.core.limits import CALL_TIMEOUT_S, CLAIM_AFTER_S
 from p2p.net.calls import Handler
 from p2p.net.identity import PeerIdentity
 
@@ -60,6 +60,7 @@ class Context:
     dispatch: Signal = field(default_factory=Signal)
     settle: Signal = field(default_factory=Signal)
     events: Board = field(default_factory=Board)
+    claim_after_s: float = CLAIM_AFTER_S
 
     async def run(self, work: Callable[[Tx], T]) -> T:
         """One transaction in one thread hop."""

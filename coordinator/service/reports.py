@@ -9,6 +9,7 @@ from coordinator.domain.leases import after_failure, steps_to
 from coordinator.domain.metering import run_start_s, used_seconds, used_units
 from coordinator.domain.reasons import Reason
 from coordinator.service.checks import HASH_BYTES, check_duration, check_signed, clean_detail
+from coordinator.service.claims import withdraw
 from coordinator.service.context import Context
 from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
@@ -99,8 +100,16 @@ class Reports:
 
 
 def _fail(tx: Tx, job: JobRow, report: StateReport, now_s: float) -> JobRow:
-    code = report.failure or FailureCode.NODE
-    return end_attempt(tx, job, code, clean_detail(report.detail), now_s)
+    code, detail = report.failure or FailureCode.NODE, clean_detail(report.detail)
+    standing = withdraw(tx, job, now_s)
+    if standing is None:
+        return end_attempt(tx, job, code, detail, now_s)
+    # Nobody else can be assigned any more; a node that cannot deliver after all is not paid.
+    if standing.window_ends_at_s is not None and standing.window_ends_at_s <= now_s:
+        raise _superseded()
+    failed = jobs.fail(tx, job, code, detail, now_s)
+    outbox.refund(tx, failed, now_s)
+    return failed
 
 
 def end_attempt(tx: Tx, job: JobRow, code: FailureCode, detail: str, now_s: float) -> JobRow:

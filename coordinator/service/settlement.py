@@ -7,6 +7,7 @@ import math
 from coordinator.domain.metering import used_seconds, used_units
 from coordinator.domain.reasons import Reason
 from coordinator.service.checks import check_signed
+from coordinator.service.claims import settle_instead
 from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
 from coordinator.service.orders import own_job
@@ -82,19 +83,8 @@ class Settlement:
             now_s=now_s,
         )
         done = jobs.move(tx, job, JobState.COMPLETED, Reason.RECEIVED.value, now_s)
-        self._want_settle(tx, done, result_hash, now_s)
+        settle_instead(tx, done, done.used_units, result_hash, now_s)
         return done
-
-    def _want_settle(self, tx: Tx, job: JobRow, result_hash: bytes, now_s: float) -> None:
-        outbox.add(
-            tx,
-            job,
-            outbox.SETTLE,
-            now_s,
-            state="waiting",
-            used_units=job.used_units,
-            result_hash=result_hash,
-        )
 
     async def _offer(self, job: JobRow, actor: Wallet) -> SettleOffer:
         """The message to countersign; empty when the verdict is a refund, or is on its way."""
@@ -238,7 +228,7 @@ class Settlement:
         tx.execute("jobs.set_used", job_id=job.job_id, used_seconds=seconds, used_units=units)
         moved = jobs.move(tx, job, JobState.CANCELLED, Reason.CANCELLED.value, now_s)
         if units > 0:
-            self._want_settle(tx, moved, cancelled_hash(job.job_id), now_s)
+            settle_instead(tx, moved, units, cancelled_hash(job.job_id), now_s)
         else:
             outbox.refund(tx, moved, now_s)
         return moved

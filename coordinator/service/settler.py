@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from coordinator.domain.reasons import Reason
-from coordinator.service import verdicts
+from coordinator.service import signing, verdicts
 from coordinator.service.context import Context
 from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
@@ -77,6 +77,10 @@ class Settler:
             return
         try:
             await self._step(taken)
+        except signing.NotDue as pause:
+            await self._postpone_for(taken, pause.wait_s, "")
+        except signing.TooLate as error:
+            await self._give_up(taken, str(error))
         except (EnvironmentFailure, Refused) as error:
             logger.warning("%s of job %s: %s", taken.kind, taken.job_id, error.what)
             await self._postpone(taken, error.what)
@@ -95,13 +99,7 @@ class Settler:
         job, on_chain = await self._both(action)
         if await self._is_decided(action, on_chain):
             return None
-        owner, job_id = Wallet(job.buyer), JobId(job.job_id)
-        if action.kind == outbox.ASSIGN:
-            transaction = await self._context.chain.prepare_assign(
-                self._context.signer, owner, job_id, Wallet(action.node_wallet or "")
-            )
-        else:
-            transaction = await self._context.chain.prepare_refund(self._context.signer, owner, job_id)
+        transaction = await signing.sign(self._context, action, job, on_chain)
         await self._context.effect("signed")
         stored = await self._context.run(lambda tx: self._store(tx, action, transaction))
         await self._context.effect("stored")
@@ -151,33 +149,47 @@ class Settler:
 
     async def _is_decided(self, action: ActionRow, on_chain: OnChainJob) -> bool:
         if verdicts.stands(action, on_chain):
-            await self._finish(action)
+            await self._finish(action, on_chain)
+            return True
+        if verdicts.overtaken(action, on_chain):
+            now_s = self._context.now_s()
+            await self._context.run(
+                lambda tx: tx.execute("outbox.overtaken", action_id=action.action_id, now_s=now_s)
+            )
             return True
         if verdicts.contradicts(action, on_chain):
             await self._given_back(action.job_id, Reason.RECLAIMED)
             return True
         if on_chain.status.final:
-            error = f"the chain's verdict is {on_chain.status.name.lower()}"
-            await self._context.run(
-                lambda tx: tx.execute(
-                    "outbox.give_up",
-                    action_id=action.action_id,
-                    error=error,
-                    now_s=self._context.now_s(),
-                )
-            )
-            logger.error("%s of job %s cannot be done: %s", action.kind, action.job_id, error)
+            await self._give_up(action, f"the chain's verdict is {on_chain.status.name.lower()}")
             return True
         return False
 
-    async def _finish(self, action: ActionRow) -> None:
+    async def _give_up(self, action: ActionRow, error: str) -> None:
+        now_s = self._context.now_s()
+        await self._context.run(
+            lambda tx: tx.execute("outbox.give_up", action_id=action.action_id, error=error, now_s=now_s)
+        )
+        logger.error("%s of job %s cannot be done: %s", action.kind, action.job_id, error)
+
+    async def _finish(self, action: ActionRow, on_chain: OnChainJob | None = None) -> None:
         await self._context.effect("confirmed")
-        job = await self._context.run(lambda tx: verdicts.confirm(tx, action, self._context.now_s()))
+        done = await self._what_is_done(action, on_chain)
+        job = await self._context.run(lambda tx: verdicts.confirm(tx, action, self._context.now_s(), done))
         await self._context.effect("posted")
         if job is not None:
             self._context.events.post(job.buyer)
         self._context.dispatch.set()
         self._context.settle.set()
+
+    async def _what_is_done(self, action: ActionRow, on_chain: OnChainJob | None) -> verdicts.Done:
+        """``on_chain``: the job, unless the action's own transaction is known to have landed."""
+        if action.kind == outbox.CLAIM:
+            if on_chain is None:
+                _, on_chain = await self._both(action)
+            ends_at_s = await signing.window_ends_at_s(self._context, on_chain)
+            return verdicts.Done(window_ends_at_s=ends_at_s)
+        return verdicts.Done(used_units=None if on_chain is None else on_chain.used_units)
 
     async def _given_back(self, job_id: str, reason: Reason) -> None:
         job = await self._context.run(lambda tx: close_given_back(tx, job_id, reason, self._context.now_s()))
@@ -202,7 +214,9 @@ class Settler:
 
     async def _postpone(self, action: ActionRow, error: str) -> None:
         grown = 2.0 ** max(0, action.attempts - _QUICK_TRIES)
-        pause_s = min(SETTLER_POLL_S * grown, SETTLER_BACKOFF_MAX_S)
+        await self._postpone_for(action, min(SETTLER_POLL_S * grown, SETTLER_BACKOFF_MAX_S), error)
+
+    async def _postpone_for(self, action: ActionRow, pause_s: float, error: str) -> None:
         now_s = self._context.now_s()
         await self._context.run(
             lambda tx: tx.execute(
@@ -218,7 +232,7 @@ class Settler:
 def close_given_back(tx: Tx, job_id: str, reason: Reason, now_s: float) -> JobRow | None:
     """End a job here whose deposit is back at the buyer on chain."""
     job = jobs.lock(tx, job_id)
-    if job is None or job.status.is_final:
+    if job is None:
         return None
     # What was sent can no longer land: the escrow is closed to it.
     for action in outbox.of_job(tx, job_id):
@@ -226,4 +240,4 @@ def close_given_back(tx: Tx, job_id: str, reason: Reason, now_s: float) -> JobRo
             tx.execute(
                 "outbox.give_up", action_id=action.action_id, now_s=now_s, error="the deposit went back"
             )
-    return verdicts.given_back(tx, job, "", reason, now_s)
+    return None if job.status.is_final else verdicts.given_back(tx, job, "", reason, now_s)

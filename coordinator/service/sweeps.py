@@ -10,6 +10,7 @@ import trio
 
 from coordinator.domain.leases import is_expired
 from coordinator.domain.reasons import Reason
+from coordinator.service.claims import Claims, withdraw
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
 from coordinator.service.history import holdings
@@ -17,13 +18,20 @@ from coordinator.service.overdue import end_expired, end_stuck, is_expired_on_ch
 from coordinator.service.registry import Registry
 from coordinator.service.reports import end_attempt
 from coordinator.service.settler import close_given_back
-from coordinator.service.verdicts import GIVEN_BACK
+from coordinator.service.verdicts import GIVEN_BACK, PAID
 from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused
 from p2p.core.ids import JobId, Wallet
-from p2p.core.limits import BEAT_FLUSH_S, LEASE_S, LEASE_SWEEP_S, RECONCILE_SWEEP_S, SWEEP_BATCH_MAX
+from p2p.core.limits import (
+    BEAT_FLUSH_S,
+    CLAIM_SWEEP_S,
+    LEASE_S,
+    LEASE_SWEEP_S,
+    RECONCILE_SWEEP_S,
+    SWEEP_BATCH_MAX,
+)
 from p2p.core.states import FailureCode
 
 logger = logging.getLogger(__name__)
@@ -42,10 +50,11 @@ async def every(period_s: float, work: Callable[[], Awaitable[object]], name: st
 class Sweeps:
     """The periodic work of one coordinator."""
 
-    def __init__(self, context: Context, registry: Registry, escrow: Escrow) -> None:
+    def __init__(self, context: Context, registry: Registry, escrow: Escrow, claims: Claims) -> None:
         self._context = context
         self._registry = registry
         self._escrow = escrow
+        self._claims = claims
         self._seen_seq = 0
         self._started_at_s = 0.0
 
@@ -55,6 +64,7 @@ class Sweeps:
             nursery.start_soon(every, BEAT_FLUSH_S, self._registry.flush, "heartbeats")
             nursery.start_soon(every, LEASE_SWEEP_S, self.lose_leases, "leases")
             nursery.start_soon(every, RECONCILE_SWEEP_S, self.reconcile, "reconciliation")
+            nursery.start_soon(every, CLAIM_SWEEP_S, self._claims.sweep, "claims")
 
     async def refresh_leases(self) -> None:
         """At the start: a coordinator that was away holds nobody's silence against them."""
@@ -106,6 +116,8 @@ class Sweeps:
             return
         if on_chain.status in GIVEN_BACK:
             await self._close(job)
+        elif on_chain.status in PAID:
+            await self._claims.paid_on_chain(job)
         elif is_expired_on_chain(on_chain, now_s):
             await self._tell(await self._context.run(partial(end_expired, job_id=job.job_id, now_s=now_s)))
 
@@ -137,4 +149,6 @@ def lose_lease(tx: Tx, job_id: str, now_s: float) -> JobRow | None:
     job = jobs.lock(tx, job_id)
     if job is None or not job.status.is_leased or not is_expired(job.lease_expires_at_s or 0.0, now_s):
         return None
+    if withdraw(tx, job, now_s) is not None:
+        return None  # the claim stands: nobody else can be assigned, and what was delivered will be paid
     return end_attempt(tx, job, FailureCode.NODE_LOST, "", now_s)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from coordinator.domain import ledger as rules
 from coordinator.domain.reasons import Reason
+from coordinator.service import claims
 from coordinator.store import jobs, ledger, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
@@ -11,29 +14,54 @@ from p2p.chain.accounts import JobStatus, OnChainJob
 from p2p.core.states import FailureCode, JobState
 
 GIVEN_BACK = (JobStatus.REFUNDED, JobStatus.CANCELLED, JobStatus.RECLAIMED)
+PAID = (JobStatus.SETTLED, JobStatus.FINALIZED, JobStatus.RESOLVED)
 
 
-def confirm(tx: Tx, action: ActionRow, now_s: float) -> JobRow | None:
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What is known of an action that is on chain.
+
+    ``used_units``: what the chain paid for, where that may be another amount than the action's, such as after
+    a dispute. ``window_ends_at_s``: of a claim.
+    """
+
+    used_units: int | None = None
+    window_ends_at_s: float | None = None
+
+
+def confirm(tx: Tx, action: ActionRow, now_s: float, done: Done = Done()) -> JobRow | None:
     """An action is on chain: mark it done, and if it was the verdict, move job and money. Idempotent."""
     job = jobs.lock(tx, action.job_id)
-    if job is None or not tx.execute("outbox.done", action_id=action.action_id, now_s=now_s):
+    if job is None or not tx.execute(
+        "outbox.done",
+        action_id=action.action_id,
+        now_s=now_s,
+        window_ends_at_s=done.window_ends_at_s,
+    ):
         return None
-    if action.kind == outbox.SETTLE:
-        return _settled(tx, job, action, now_s)
+    if action.kind in (outbox.SETTLE, outbox.FINALIZE):
+        used_units = action.used_units if done.used_units is None else done.used_units
+        return _settled(tx, job, action, used_units or 0, now_s)
+    if action.kind == outbox.CLAIM:
+        claims.claimed(tx, job, action, now_s)
     if action.kind == outbox.REFUND:
         return given_back(tx, job, action.signature, Reason.REFUNDED, now_s)
     return job
 
 
-def _settled(tx: Tx, job: JobRow, action: ActionRow, now_s: float) -> JobRow:
-    moved = jobs.move(tx, job, JobState.SETTLED, Reason.SETTLED.value, now_s)
+def _settled(tx: Tx, job: JobRow, action: ActionRow, used_units: int, now_s: float) -> JobRow:
+    outbox.supersede(tx, job.job_id, outbox.CLAIM, now_s)
+    if used_units != job.used_units:
+        tx.execute("jobs.set_used", job_id=job.job_id, used_seconds=job.used_seconds, used_units=used_units)
+    reason = Reason.SETTLED if action.kind == outbox.SETTLE else Reason.FINALIZED
+    moved = jobs.move(tx, job, JobState.SETTLED, reason.value, now_s)
     transfer = rules.settle(
         buyer=job.buyer,
         node=job.node_wallet or "",
         job_id=job.job_id,
         asset=job.money,
         deposit_units=job.deposit_units,
-        used_units=action.used_units or 0,
+        used_units=used_units,
         fee_bps=job.fee_bps,
         signature=action.signature,
     )
@@ -45,8 +73,8 @@ def given_back(tx: Tx, job: JobRow, signature: str, reason: Reason, now_s: float
     """Everything is back at the buyer on chain, whatever the job was doing: bring it to its end here."""
     if job.status.is_final:
         return job
-    for kind in (outbox.ASSIGN, outbox.SETTLE, outbox.REFUND):
-        tx.execute("outbox.supersede", job_id=job.job_id, kind=kind, now_s=now_s)
+    for kind in (outbox.ASSIGN, outbox.SETTLE, outbox.REFUND, outbox.CLAIM, outbox.FINALIZE):
+        outbox.supersede(tx, job.job_id, kind, now_s)
     if job.status is JobState.DELIVERING:
         detail = "The deposit went back to the buyer before the results were accepted."
         job = jobs.fail(tx, job, FailureCode.EXPIRED, detail, now_s)
@@ -65,11 +93,18 @@ def stands(action: ActionRow, on_chain: OnChainJob) -> bool:
         return on_chain.status is JobStatus.ASSIGNED and on_chain.node == action.node_wallet
     if action.kind == outbox.REFUND:
         return on_chain.status in GIVEN_BACK
-    return (
-        on_chain.status is JobStatus.SETTLED
-        and on_chain.result_hash == action.result_hash
-        and on_chain.used_units == action.used_units
-    )
+    if action.kind == outbox.FINALIZE:
+        return on_chain.status in PAID
+    same = on_chain.result_hash == action.result_hash
+    if action.kind == outbox.SETTLE and on_chain.status in (JobStatus.FINALIZED, JobStatus.RESOLVED):
+        return same  # its claim was paid while the buyer signed
+    wanted = (JobStatus.SETTLED,) if action.kind == outbox.SETTLE else (JobStatus.CLAIMED, JobStatus.DISPUTED)
+    return same and on_chain.status in wanted and on_chain.used_units == action.used_units
+
+
+def overtaken(action: ActionRow, on_chain: OnChainJob) -> bool:
+    """Whether a claim is no longer needed: the job was paid without it."""
+    return action.kind == outbox.CLAIM and on_chain.status in PAID
 
 
 def contradicts(action: ActionRow, on_chain: OnChainJob) -> bool:

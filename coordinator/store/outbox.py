@@ -6,6 +6,9 @@ from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
 
 ASSIGN, SETTLE, REFUND = "assign", "settle", "refund"
+CLAIM, FINALIZE = "claim", "finalize"
+_VERDICTS = (SETTLE, REFUND, FINALIZE)
+_LIVE = ("waiting", "prepared", "sent", "confirmed")
 
 
 def add(
@@ -43,7 +46,8 @@ def add(
 
 def refund(tx: Tx, job: JobRow, now_s: float) -> None:
     """Everything back: what was not signed yet is called back first."""
-    tx.execute("outbox.supersede", job_id=job.job_id, kind=ASSIGN, now_s=now_s)
+    for kind in (ASSIGN, CLAIM, FINALIZE):
+        supersede(tx, job.job_id, kind, now_s)
     add(tx, job, REFUND, now_s)
 
 
@@ -51,9 +55,23 @@ def of_job(tx: Tx, job_id: str) -> list[ActionRow]:
     return tx.all_as(ActionRow, "outbox.of_job", job_id=job_id)
 
 
+def supersede(tx: Tx, job_id: str, kind: str, now_s: float) -> None:
+    """Call back what was not signed yet; what was sent stays."""
+    tx.execute("outbox.supersede", job_id=job_id, kind=kind, now_s=now_s)
+
+
 def verdict_of(tx: Tx, job_id: str) -> ActionRow | None:
-    """The latest Settle or Refund that was not given up."""
-    found = [a for a in of_job(tx, job_id) if a.kind != ASSIGN and a.state not in ("superseded", "failed")]
+    """The Settle, Refund or Finalize that was not given up; there is one at most."""
+    return _latest(tx, job_id, _VERDICTS)
+
+
+def claim_of(tx: Tx, job_id: str) -> ActionRow | None:
+    """The Claim that was not given up."""
+    return _latest(tx, job_id, (CLAIM,))
+
+
+def _latest(tx: Tx, job_id: str, kinds: tuple[str, ...]) -> ActionRow | None:
+    found = [a for a in of_job(tx, job_id) if a.kind in kinds and a.state in _LIVE]
     return found[-1] if found else None
 
 

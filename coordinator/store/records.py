@@ -103,6 +103,7 @@ class ActionRow:
     last_error: str
     created_at_s: float
     updated_at_s: float
+    window_ends_at_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

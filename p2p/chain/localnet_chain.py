@@ -32,7 +32,7 @@ from solders.transaction_status import (
     TransactionErrorInsufficientFundsForRent,
 )
 
-from p2p.chain.addresses import TOKEN_PROGRAM
+from p2p.chain.addresses import CLOCK_SYSVAR, TOKEN_PROGRAM
 from p2p.chain.localnet_journal import Journal
 from p2p.core.clock import Clock
 
@@ -163,6 +163,8 @@ class LocalChain:
     # -- reads
 
     def account(self, key: Pubkey) -> Account | None:
+        if key == CLOCK_SYSVAR:  # on a cluster it goes on with every slot
+            self._set_clock(self.slot(), int(self.now_s()))
         account = self._svm.get_account(key)
         return account if account is not None and account.lamports else None
 

@@ -230,6 +230,7 @@ SWEEP_BATCH_MAX = 200
 CLAIMS_PER_PASS_MAX = 500
 CLAIM_AFTER_S = 15 * 60.0  # how long delivered work waits for the buyer's signature before it is claimed
 CLAIM_SWEEP_S = 15.0
+FINALIZE_LOOK_S = 600.0  # how often a claim that waits is looked at, for it may have been disputed or paid
 CLAIM_MARGIN_S = 30 * 60.0  # a claim is made at least this long before the escrow's deadline
 CLOSE_AFTER_S = 600.0  # how long an ended escrow stays readable before its rent goes back
 CLOSE_SWEEP_S = 60.0

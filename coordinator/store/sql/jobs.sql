@@ -147,8 +147,12 @@ UPDATE jobs SET lease_expires_at_s = greatest(lease_expires_at_s, %(until_s)s)
 WHERE state IN ('assigned', 'staging', 'running', 'delivering');
 
 -- name: expired
-SELECT job_id FROM jobs WHERE state IN ('assigned', 'staging', 'running', 'delivering')
-    AND lease_expires_at_s <= %(now_s)s ORDER BY lease_expires_at_s LIMIT %(limit)s;
+-- Not those whose claim stands or is on its way to the chain: nobody else can be assigned any more.
+SELECT j.job_id FROM jobs j WHERE j.state IN ('assigned', 'staging', 'running', 'delivering')
+    AND j.lease_expires_at_s <= %(now_s)s
+    AND NOT EXISTS (SELECT FROM outbox c
+        WHERE c.job_id = j.job_id AND c.kind = 'claim' AND c.state IN ('sent', 'confirmed'))
+ORDER BY j.lease_expires_at_s LIMIT %(limit)s;
 
 -- name: events_after
 SELECT seq, job_id, at_s, old_state, new_state, epoch, attempt, code, detail FROM job_events
@@ -181,7 +185,7 @@ SELECT payload, signer, signature FROM receipts WHERE job_id = %(job_id)s;
 
 -- name: earnings
 SELECT j.job_id, j.updated_at_s, j.asset, j.used_units, j.fee_bps, j.state,
-    coalesce((SELECT o.signature FROM outbox o WHERE o.job_id = j.job_id AND o.kind = 'settle'
+    coalesce((SELECT o.signature FROM outbox o WHERE o.job_id = j.job_id AND o.kind IN ('settle', 'finalize')
         ORDER BY o.action_id DESC LIMIT 1), '') AS signature
 FROM jobs j WHERE j.node_wallet = %(wallet)s
     AND j.state IN ('running', 'delivering', 'completed', 'settled', 'cancelled')

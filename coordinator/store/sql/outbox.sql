@@ -51,12 +51,41 @@ UPDATE outbox SET state = CASE WHEN kind = 'settle' THEN 'waiting' ELSE 'prepare
 WHERE action_id = %(action_id)s AND state = 'sent' AND signature = %(signature)s;
 
 -- name: done
-UPDATE outbox SET state = 'confirmed', updated_at_s = %(now_s)s, last_error = ''
+UPDATE outbox SET state = 'confirmed', updated_at_s = %(now_s)s, last_error = '',
+    window_ends_at_s = %(window_ends_at_s)s
 WHERE action_id = %(action_id)s AND state IN ('waiting', 'prepared', 'sent') RETURNING *;
 
 -- name: give_up
 UPDATE outbox SET state = 'failed', updated_at_s = %(now_s)s, last_error = %(error)s
 WHERE action_id = %(action_id)s AND state IN ('waiting', 'prepared', 'sent');
+
+-- name: overtaken
+-- A claim that was sent, while the verdict that it was to prepare came another way.
+UPDATE outbox SET state = 'superseded', updated_at_s = %(now_s)s, last_error = ''
+WHERE action_id = %(action_id)s AND kind = 'claim' AND state IN ('prepared', 'sent');
+
+-- name: hurry
+-- Look at a verdict now that waited for its time.
+UPDATE outbox SET next_try_at_s = least(next_try_at_s, %(now_s)s)
+WHERE job_id = %(job_id)s AND kind = 'finalize' AND state = 'prepared';
+
+-- name: unclaimed
+-- Work that waits for the buyer's signature and is not claimed: delivered without a receipt, or with a settlement
+-- that nobody countersigned; since when it waits, and when the job was first assigned.
+SELECT w.*, (SELECT min(e.at_s) FROM job_events e
+    WHERE e.job_id = w.job_id AND e.new_state = 'assigned') AS assigned_at_s
+FROM (SELECT job_id, timeout_s, updated_at_s AS waits_since_s FROM jobs WHERE state = 'delivering'
+    UNION ALL
+    SELECT j.job_id, j.timeout_s, s.created_at_s FROM outbox s JOIN jobs j USING (job_id)
+    WHERE s.kind = 'settle' AND s.state = 'waiting' AND j.state IN ('completed', 'cancelled')) w
+WHERE NOT EXISTS (SELECT FROM outbox c WHERE c.job_id = w.job_id AND c.kind = 'claim' AND c.state <> 'superseded')
+ORDER BY w.waits_since_s LIMIT %(limit)s;
+
+-- name: window_over
+-- Settlements that nobody countersigned until the end of the claim's window.
+SELECT s.job_id FROM outbox s JOIN outbox c ON c.job_id = s.job_id AND c.kind = 'claim' AND c.state = 'confirmed'
+WHERE s.kind = 'settle' AND s.state = 'waiting' AND c.window_ends_at_s <= %(now_s)s
+ORDER BY s.action_id LIMIT %(limit)s;
 
 -- name: postpone
 UPDATE outbox SET next_try_at_s = %(until_s)s, last_error = %(error)s, updated_at_s = %(now_s)s

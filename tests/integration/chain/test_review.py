@@ -164,3 +164,9 @@ async def test_without_a_node_there_is_nobody_to_pay(case: Case) -> None:
         with pytest.raises(Refused) as refusal:
             await prepare
         assert refusal.value.code == "no_node"
+
+
+async def test_the_chains_time_goes_on_without_transactions(case: Case) -> None:
+    before_s = await case.chain.chain_time_s()
+    case.pass_window()
+    assert await case.chain.chain_time_s() >= before_s + 24 * 3600

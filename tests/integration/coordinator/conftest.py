@@ -118,6 +118,12 @@ class Localnet:
 
 
 @pytest.fixture(scope="session")
+def localnet_type() -> type[Localnet]:
+    """For a test file that needs a chain of its own."""
+    return Localnet
+
+
+@pytest.fixture(scope="session")
 def localnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Localnet]:
     folder = tmp_path_factory.mktemp("localnet")
     chain = LocalChain(folder, SYSTEM_CLOCK)

@@ -148,7 +148,9 @@ def test_a_job_is_not_claimed_while_its_last_assign_may_still_land(db: Database)
     step = after_refusal(1)
     db.transact(lambda tx: jobs.requeue(tx, load(db, job_id), step, "node_refused", NOW_S))
     assert claim(db, free("other")) is None
-    db.transact(lambda tx: tx.execute("outbox.done", action_id=action.action_id, now_s=NOW_S))
+    db.transact(
+        lambda tx: tx.execute("outbox.done", action_id=action.action_id, now_s=NOW_S, window_ends_at_s=None)
+    )
     assert claim(db, free("other")) is not None
 
 

@@ -32,6 +32,12 @@ def test_failed_work_is_never_paid_and_paid_work_never_refunded() -> None:
     check_transition(JobState.RUNNING, JobState.DELIVERING)
 
 
+def test_only_delivered_or_cancelled_work_is_paid() -> None:
+    ways = {state for state in JobState if JobState.SETTLED in TRANSITIONS[state]}
+    # Delivering: by a claim that stood through its window. Running work only after it was cancelled.
+    assert ways == {JobState.DELIVERING, JobState.COMPLETED, JobState.CANCELLED}
+
+
 def test_leased_and_over_exclude_each_other() -> None:
     assert not [state for state in JobState if state.is_leased and state.is_over]
     assert all(JobState.QUEUED in TRANSITIONS[state] for state in JobState if state.is_leased)

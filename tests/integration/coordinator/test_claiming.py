@@ -1,0 +1,465 @@
+"""A buyer who does not sign: the work is claimed, and paid after the review window, once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import trio
+
+from coordinator.service.audit import audit
+from p2p.chain.accounts import JobStatus
+from p2p.chain.deploy import bootstrap
+from p2p.chain.localnet import LocalnetServer
+from p2p.chain.localnet_chain import LocalChain
+from p2p.core.clock import SYSTEM_CLOCK
+from p2p.core.ids import JobId, Wallet
+from p2p.core.limits import CLAIM_AFTER_S, LEASE_S, SETTLER_TAKE_S
+from p2p.core.messages.nodes import Assignment, HeldJob
+from p2p.core.money import split
+from p2p.core.states import FailureCode, JobState
+from p2p.testing.marketplace import MovableClock
+
+WINDOW_S = 24 * 3600
+START_UNITS = 5_000_000
+
+
+@pytest.fixture(scope="module")
+def localnet(tmp_path_factory: pytest.TempPathFactory, localnet_type: Any) -> Iterator[Any]:
+    """A chain of this file alone, for its clock is moved."""
+    folder = tmp_path_factory.mktemp("claiming")
+    chain = LocalChain(folder, SYSTEM_CLOCK)
+    server = LocalnetServer(chain, 0)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield localnet_type(trio.run(bootstrap, server.url, folder), folder)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+        chain.close()
+
+
+@pytest.fixture
+async def clock(localnet: Any) -> MovableClock:
+    """As far ahead as the chain is by now."""
+    from p2p.chain.escrow import EscrowClient
+
+    clock = MovableClock()
+    async with EscrowClient(localnet.config) as chain:
+        clock.ahead_s = max(0.0, await chain.chain_time_s() - clock.now_s())
+    return clock
+
+
+@pytest.fixture
+async def still(make_world: Any, clock: MovableClock) -> AsyncIterator[Any]:
+    async with make_world(run=False, clock=clock) as world:
+        yield world
+
+
+async def move(world: Any, seconds: float) -> None:
+    """Time passes, here and on the chain."""
+    world.clock.ahead_s += seconds
+    await world.chain.ask("cyxwizAdvanceClock", int(seconds))
+
+
+async def work(world: Any, job_id: str) -> None:
+    """Let the settler do everything that can be done now."""
+    with trio.fail_after(30):
+        while due := world.db.transact(
+            lambda tx: [
+                row["action_id"]
+                for row in tx.rows("outbox.due", now_s=world.clock.now_s(), limit=50)
+                if row["job_id"] == job_id
+            ]
+        ):
+            await world.coordinator.settler.work_on(due[0])
+
+
+async def assigned(world: Any) -> tuple[Any, Any, str, Assignment]:
+    buyer, node = await world.buyer(), world.node()
+    await node.join()
+    view = await buyer.submit(gpu_type="cpu")
+    assert await world.coordinator.dispatcher.dispatch() == 1
+    job = world.job(view.job_id)
+    assignment = Assignment(view.job_id, 1, job.job_spec, "", (), LEASE_S, "cpu", 1)
+    await node.report(view.job_id, 1, JobState.RUNNING)
+    return buyer, node, view.job_id, assignment
+
+
+async def delivered(world: Any) -> tuple[Any, Any, str]:
+    """A job whose node has delivered, known on chain; its buyer is silent."""
+    buyer, node, job_id, assignment = await assigned(world)
+    await move(world, 100)
+    await node.beat(HeldJob(job_id, 1, JobState.RUNNING, 100.0))
+    await node.deliver(assignment, 100.0)
+    await work(world, job_id)
+    return buyer, node, job_id
+
+
+async def claimed(world: Any) -> tuple[Any, Any, str]:
+    buyer, node, job_id = await delivered(world)
+    await move(world, CLAIM_AFTER_S)
+    assert await world.coordinator.claims.sweep() == 1
+    await work(world, job_id)
+    return buyer, node, job_id
+
+
+async def window_passes(world: Any, job_id: str) -> None:
+    await move(world, WINDOW_S + 1)
+    await world.coordinator.claims.sweep()
+    await work(world, job_id)
+
+
+def entries(world: Any, job_id: str) -> list[tuple[str, str]]:
+    return [(action.kind, action.state) for action in world.actions(job_id)]
+
+
+async def on_chain(world: Any, job_id: str) -> Any:
+    return await world.chain.existing_job(Wallet(world.job(job_id).buyer), JobId(job_id))
+
+
+async def check_paid(world: Any, buyer: Any, node: Any, job_id: str, used_units: int) -> None:
+    """Node, platform and buyer have theirs, once, on chain and in the ledger alike."""
+    job = world.job(job_id)
+    parts = split(job.deposit_units, used_units, job.fee_bps)
+    assert job.status is JobState.SETTLED, entries(world, job_id)
+    assert job.used_units == used_units
+    assert await world.balance(node.signer.address) == parts.node_units
+    assert await world.balance(buyer.signer.address) == START_UNITS - used_units
+    await agrees(world, job_id)
+    lines = world.query("ledger.of_account", account=f"user:{node.signer.address}", limit=9)
+    assert [line["units"] for line in lines] == ([parts.node_units] if parts.node_units else [])
+    node_kinds = [entry.kind for entry in await world.chain.history(node.signer.address)]
+    assert sum(kind in ("settle", "finalize", "resolve") for kind in node_kinds) == 1
+
+
+async def agrees(world: Any, job_id: str) -> None:
+    findings = await audit(world.db, world.chain)
+    assert [text for text in findings.differences if job_id in text] == []
+    for row in world.query("ledger.users", limit=100):
+        assert not any(row["wallet"] in text for text in findings.differences), findings.differences
+
+
+# -- the silent buyer
+
+
+async def test_a_buyer_who_never_answers_pays_after_the_window(still: Any) -> None:
+    buyer, node, job_id = await delivered(still)
+    await move(still, CLAIM_AFTER_S - 60)
+    assert await still.coordinator.claims.sweep() == 0
+    await move(still, 60)
+    assert await still.coordinator.claims.sweep() == 1
+    assert await still.coordinator.claims.sweep() == 0
+    await work(still, job_id)
+    used = still.job(job_id).used_units
+    assert used > 0
+    assert entries(still, job_id) == [
+        ("assign", "confirmed"),
+        ("claim", "confirmed"),
+        ("finalize", "prepared"),
+    ]
+    seen = await on_chain(still, job_id)
+    assert (seen.status, seen.used_units) == (JobStatus.CLAIMED, used)
+    await move(still, WINDOW_S - 120)
+    await work(still, job_id)
+    assert still.job(job_id).status is JobState.DELIVERING  # not a moment too soon
+    await window_passes(still, job_id)
+    await check_paid(still, buyer, node, job_id, used)
+    assert (await on_chain(still, job_id)).status is JobStatus.FINALIZED
+    shown = await buyer.show(job_id)
+    assert [(entry.action, entry.status) for entry in shown.chain][-1] == ("finalize", "confirmed")
+    assert shown.chain[-1].signature
+
+
+async def test_a_running_coordinator_does_all_of_it_by_itself(make_world: Any, clock: Any) -> None:
+    async with make_world(clock=clock) as world:
+        buyer, node = await world.buyer(), world.node()
+        await node.join()
+        view = await buyer.submit(gpu_type="cpu")
+        await node.deliver(await node.next_job(), 1.0)
+        await buyer.until_assigned_on_chain(view.job_id)
+        used = world.job(view.job_id).used_units
+        await move(world, CLAIM_AFTER_S)
+        await world.coordinator.claims.sweep()
+
+        async def finalize_waits() -> bool:
+            return ("finalize", "prepared") in entries(world, view.job_id)
+
+        await world.until(finalize_waits, bool)
+        await move(world, WINDOW_S + 1)
+        world.coordinator.context.settle.set()
+        await buyer.until(view.job_id, JobState.SETTLED)
+        await check_paid(world, buyer, node, view.job_id, used)
+
+
+async def test_a_receipt_inside_the_window_is_paid_at_once(still: Any) -> None:
+    buyer, node, job_id = await claimed(still)
+    offer = await buyer.accept(job_id, (await buyer.show(job_id)).statement)
+    assert offer.message
+    await buyer.countersign(job_id, offer)
+    await work(still, job_id)
+    assert entries(still, job_id)[2:] == [("finalize", "superseded"), ("settle", "confirmed")]
+    await check_paid(still, buyer, node, job_id, offer.used_units)
+    await window_passes(still, job_id)
+    await check_paid(still, buyer, node, job_id, offer.used_units)
+
+
+async def test_a_receipt_before_the_claim_is_sent_takes_it_back(still: Any) -> None:
+    buyer, node, job_id = await delivered(still)
+    await move(still, CLAIM_AFTER_S)
+    await still.coordinator.claims.sweep()
+    offer = await buyer.accept(job_id, (await buyer.show(job_id)).statement)
+    await buyer.countersign(job_id, offer)
+    await work(still, job_id)
+    assert ("claim", "superseded") in entries(still, job_id)
+    await check_paid(still, buyer, node, job_id, offer.used_units)
+
+
+async def test_a_settlement_that_is_never_countersigned_is_finalized(still: Any) -> None:
+    buyer, node, job_id = await delivered(still)
+    offer = await buyer.accept(job_id, (await buyer.show(job_id)).statement)
+    assert still.job(job_id).status is JobState.COMPLETED
+    await move(still, CLAIM_AFTER_S)
+    assert await still.coordinator.claims.sweep() == 1
+    await work(still, job_id)
+    assert entries(still, job_id)[1:] == [("settle", "waiting"), ("claim", "confirmed")]
+    await window_passes(still, job_id)
+    assert entries(still, job_id)[1:] == [
+        ("settle", "superseded"),
+        ("claim", "confirmed"),
+        ("finalize", "confirmed"),
+    ]
+    await check_paid(still, buyer, node, job_id, offer.used_units)
+    assert (await buyer.offer(job_id)).message == b""
+
+
+async def test_a_cancelled_job_whose_buyer_never_signs_pays_the_metered_time(still: Any) -> None:
+    buyer, node, job_id, _ = await assigned(still)
+    await move(still, 100)
+    await node.beat(HeldJob(job_id, 1, JobState.RUNNING, 100.0))
+    await still.coordinator.registry.flush()
+    offer = await buyer.cancel(job_id)
+    assert offer.used_units > 0
+    await work(still, job_id)
+    await move(still, CLAIM_AFTER_S)
+    assert await still.coordinator.claims.sweep() == 1
+    await work(still, job_id)
+    await window_passes(still, job_id)
+    await check_paid(still, buyer, node, job_id, offer.used_units)
+
+
+async def test_a_buyer_who_asks_for_ever_and_never_signs_pays_after_the_window(still: Any) -> None:
+    buyer, node, job_id = await claimed(still)
+    statement = (await buyer.show(job_id)).statement
+    used = (await buyer.accept(job_id, statement)).used_units
+    await move(still, WINDOW_S + 1)
+    assert (await buyer.accept(job_id, statement)).message  # the last offer, as long as nobody looked
+    await window_passes(still, job_id)
+    assert (await buyer.accept(job_id, statement)).message == b""
+    await check_paid(still, buyer, node, job_id, used)
+
+
+async def test_a_first_receipt_after_the_window_changes_nothing(still: Any) -> None:
+    buyer, node, job_id = await claimed(still)
+    await move(still, WINDOW_S + 1)
+    offer = await buyer.accept(job_id, (await buyer.show(job_id)).statement)
+    assert offer.message == b""
+    assert still.job(job_id).status is JobState.COMPLETED
+    await work(still, job_id)
+    await check_paid(still, buyer, node, job_id, offer.used_units)
+
+
+# -- at the same moment
+
+
+async def test_a_receipt_while_the_finalizing_is_on_its_way(still: Any) -> None:
+    """The Finalize was sent and has landed, unseen; the receipt comes: paid once."""
+    buyer, node, job_id = await claimed(still)
+    await move(still, WINDOW_S + 1)
+    crashed = []
+
+    async def stop_at(name: str) -> None:
+        if name == "broadcast":
+            crashed.append(name)
+            raise Crash
+
+    still.coordinator.context.effect = stop_at
+    with pytest.raises(Crash):
+        await work(still, job_id)
+    still.coordinator.context.effect = _nothing
+    assert (await on_chain(still, job_id)).status is JobStatus.FINALIZED
+    offer = await buyer.accept(job_id, (await buyer.show(job_id)).statement)
+    assert offer.message == b""
+    await move(still, SETTLER_TAKE_S + 1)
+    await work(still, job_id)
+    await check_paid(still, buyer, node, job_id, offer.used_units)
+
+
+async def test_the_node_finalizes_while_the_buyer_signs(still: Any) -> None:
+    """Anyone may finalize: it lands before the settlement that both sides have signed."""
+    buyer, node, job_id = await claimed(still)
+    offer = await buyer.accept(job_id, (await buyer.show(job_id)).statement)
+    await buyer.countersign(job_id, offer)
+    await move(still, WINDOW_S + 1)
+    anyone = buyer.signer
+    await still.chain.send_and_confirm(
+        await still.chain.prepare_finalize(anyone, buyer.signer.address, JobId(job_id))
+    )
+    await work(still, job_id)
+    await move(still, 300)  # the settlement's blockhash runs out
+    await work(still, job_id)
+    assert ("settle", "confirmed") in entries(still, job_id)
+    assert (await on_chain(still, job_id)).status is JobStatus.FINALIZED
+    await check_paid(still, buyer, node, job_id, offer.used_units)
+
+
+async def test_somebody_else_finalizes(still: Any) -> None:
+    buyer, node, job_id = await claimed(still)
+    used = still.job(job_id).used_units
+    await buyer.accept(job_id, (await buyer.show(job_id)).statement)  # and never signs
+    await move(still, WINDOW_S + 1)
+    await still.chain.send_and_confirm(
+        await still.chain.prepare_finalize(buyer.signer, buyer.signer.address, JobId(job_id))
+    )
+    await still.coordinator.sweeps.reconcile()
+    await work(still, job_id)
+    await check_paid(still, buyer, node, job_id, used)
+
+
+# -- crashes
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+async def _nothing(_: str) -> None:
+    return
+
+
+def crash_at(boundary: str, skip: int = 0) -> Any:
+    left = [skip]
+
+    async def effect(name: str) -> None:
+        if name == boundary:
+            left[0] -= 1
+            if left[0] < 0:
+                left[0] = 10**9
+                raise Crash(name)
+
+    return effect
+
+
+BOUNDARIES = ["taken", "signed", "stored", "broadcast", "confirmed", "posted"]
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("kind", ["claim", "finalize"])
+async def test_a_crash_at(make_world: Any, clock: MovableClock, kind: str, boundary: str) -> None:
+    async with make_world(run=False, clock=clock) as world:
+        buyer, node, job_id = await (delivered if kind == "claim" else claimed)(world)
+        used = world.job(job_id).used_units
+        await move(world, CLAIM_AFTER_S if kind == "claim" else WINDOW_S + 1)
+        await world.coordinator.claims.sweep()
+        world.coordinator.context.effect = crash_at(boundary)
+        with pytest.raises(Crash):
+            await work(world, job_id)
+        left = next(action for action in world.actions(job_id) if action.kind == kind)
+    async with make_world(run=False, clock=clock) as again:
+        await move(again, SETTLER_TAKE_S + 1)
+        await work(again, job_id)
+        if kind == "claim":
+            assert (await on_chain(again, job_id)).status is JobStatus.CLAIMED
+            await window_passes(again, job_id)
+        done = [action for action in again.actions(job_id) if action.kind == kind]
+        assert [action.state for action in done] == ["confirmed"]
+        if left.signature:
+            assert done[0].signature == left.signature
+        await check_paid(again, buyer, node, job_id, used)
+
+
+# -- leases and the node
+
+
+async def test_a_node_that_dies_after_its_claim_stands_is_paid(still: Any) -> None:
+    buyer, node, job_id = await claimed(still)
+    used = still.job(job_id).used_units
+    await move(still, 10 * LEASE_S)
+    assert await still.coordinator.sweeps.lose_leases() == 0
+    assert still.job(job_id).status is JobState.DELIVERING
+    await window_passes(still, job_id)
+    await check_paid(still, buyer, node, job_id, used)
+
+
+async def test_a_node_that_dies_before_its_claim_is_sent_is_replaced(still: Any) -> None:
+    _, _, job_id = await delivered(still)
+    await move(still, CLAIM_AFTER_S)
+    await still.coordinator.claims.sweep()
+    assert await still.coordinator.sweeps.lose_leases() == 1
+    assert still.job(job_id).status is JobState.QUEUED
+    assert ("claim", "superseded") in entries(still, job_id)
+    await work(still, job_id)
+    assert (await on_chain(still, job_id)).status is JobStatus.ASSIGNED
+
+
+async def test_a_node_that_cannot_deliver_after_all_is_not_paid(still: Any) -> None:
+    buyer, node, job_id = await claimed(still)
+    await node.report(job_id, 1, JobState.FAILED, failure=FailureCode.NODE, detail="disk lost")
+    assert still.job(job_id).status is JobState.FAILED
+    await work(still, job_id)
+    assert still.job(job_id).status is JobState.REFUNDED
+    assert await still.balance(buyer.signer.address) == START_UNITS
+    assert await still.balance(node.signer.address) == 0
+    await agrees(still, job_id)
+
+
+async def test_after_the_window_a_node_cannot_fail_any_more(still: Any, refused: Any) -> None:
+    buyer, node, job_id = await claimed(still)
+    used = still.job(job_id).used_units
+    await move(still, WINDOW_S + 1)
+    with refused("superseded"):
+        await node.report(job_id, 1, JobState.FAILED, failure=FailureCode.NODE)
+    await work(still, job_id)
+    await check_paid(still, buyer, node, job_id, used)
+
+
+# -- disputes, as far as they are the chain's
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+async def test_a_resolved_dispute_is_posted_as_the_arbiter_decided(still: Any, share: float) -> None:
+    from p2p.chain.deploy import Operator
+    from p2p.chain.faucet import faucet
+    from p2p.core.money import Asset
+
+    buyer, node, job_id = await claimed(still)
+    used = int(still.job(job_id).used_units * share)
+    owner = buyer.signer.address
+    await still.chain.send_and_confirm(await still.chain.prepare_dispute(buyer.signer, owner, JobId(job_id)))
+    await window_passes(still, job_id)
+    assert still.job(job_id).status is JobState.DELIVERING
+    arbiter = Operator.in_folder(still.localnet.folder).arbiter
+    await faucet(still.localnet.config.rpc_urls[0], arbiter.address, Asset.SOL, 10**9)
+    await still.chain.send_and_confirm(await still.chain.prepare_resolve(arbiter, owner, JobId(job_id), used))
+    await still.coordinator.sweeps.reconcile()
+    await work(still, job_id)
+    await check_paid(still, buyer, node, job_id, used)
+
+
+async def test_an_unresolved_dispute_is_reclaimed(still: Any) -> None:
+    buyer, node, job_id = await claimed(still)
+    owner = buyer.signer.address
+    await still.chain.send_and_confirm(await still.chain.prepare_dispute(buyer.signer, owner, JobId(job_id)))
+    await move(still, 14 * 24 * 3600)
+    await still.chain.reclaim(buyer.signer, owner, JobId(job_id))
+    await still.coordinator.sweeps.reconcile()
+    assert still.job(job_id).status is JobState.REFUNDED
+    assert await still.balance(owner) == START_UNITS
+    assert await still.balance(node.signer.address) == 0
+    await agrees(still, job_id)
+    await work(still, job_id)
+    assert not [state for _, state in entries(still, job_id) if state in ("prepared", "sent", "waiting")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from coordinator.domain import ledger as rules
 from coordinator.store import ledger
@@ -23,22 +24,37 @@ async def sync_wallets(db: Database, chain: EscrowClient, clock: Clock) -> int:
     Only the wallets whose balance differs are read in full.
     """
     fee_owner = (await chain.config()).fee_owner
-    posted = 0
-    for wallet, asset, units in await db.run(lambda tx: holdings(tx, fee_owner)):
-        if await chain.balance(wallet, asset) != units:
+    posted, page = 0, [fee_owner]
+    after = ""
+    while page:
+        for wallet in await differing(db, chain, fee_owner, page):
             posted += await sync_wallet(db, chain, fee_owner, wallet, clock.now_s())
+        page = await db.run(partial(ledger.wallets, after=after, limit=SWEEP_BATCH_MAX))
+        after = page[-1] if page else ""
     return posted
 
 
-def holdings(tx: Tx, fee_owner: Wallet) -> list[tuple[Wallet, Asset, int]]:
-    """What the ledger says that people have; the fees are the fee owner's."""
-    sums = ledger.sums(tx)
-    wallets = {Wallet(row["wallet"]) for row in tx.rows("ledger.users", limit=SWEEP_BATCH_MAX)}
+async def differing(
+    db: Database, chain: EscrowClient, fee_owner: Wallet, wallets: Iterable[Wallet]
+) -> list[Wallet]:
+    """Those of ``wallets`` of whom ledger and chain do not say the same.
+
+    :raises EnvironmentFailure: the chain or the database cannot be reached.
+    """
     found = []
-    for wallet in sorted(wallets | {fee_owner}):
-        for asset in Asset:
-            fees = sums.get((rules.FEES, asset), 0) if wallet == fee_owner else 0
-            found.append((wallet, asset, sums.get((rules.user(wallet), asset), 0) + fees))
+    for wallet in dict.fromkeys(wallets):
+        held = await db.run(partial(holdings, wallet=wallet, fee_owner=fee_owner))
+        if any([await chain.balance(wallet, asset) != units for asset, units in held.items()]):
+            found.append(wallet)
+    return found
+
+
+def holdings(tx: Tx, wallet: Wallet, fee_owner: Wallet) -> dict[Asset, int]:
+    """What the ledger says that somebody has; the fees are the fee owner's."""
+    found = {}
+    for asset in Asset:
+        fees = ledger.total(tx, rules.FEES, asset) if wallet == fee_owner else 0
+        found[asset] = ledger.balance(tx, rules.user(wallet), asset) + fees
     return found
 
 

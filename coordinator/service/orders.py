@@ -19,7 +19,13 @@ from coordinator.store.jobs import NewJob
 from coordinator.store.records import JobRow, LoginRow
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.ids import parse_job_id
-from p2p.core.limits import EVENTS_PER_REPLY_MAX, EVENTS_POLL_S, EVENTS_WAIT_MAX_S, JOBS_LISTED_MAX
+from p2p.core.limits import (
+    BUYER_JOBS_MAX,
+    EVENTS_PER_REPLY_MAX,
+    EVENTS_POLL_S,
+    EVENTS_WAIT_MAX_S,
+    JOBS_LISTED_MAX,
+)
 from p2p.core.messages.jobs import (
     EventList,
     EventsRequest,
@@ -57,6 +63,7 @@ class Orders:
         spec_hash = statement_hash(Domain.SPEC, encode(request.spec))
 
         def work(tx: Tx) -> Quote:
+            _check_open_jobs(tx, login.wallet)
             terms = make_terms(
                 job_id=job_id,
                 buyer=login.wallet,
@@ -145,6 +152,7 @@ class Orders:
         )
 
         def work(tx: Tx) -> JobView:
+            _check_open_jobs(tx, terms.buyer)
             job = jobs.insert(tx, order, now_s)
             ledger.post(tx, transfer, now_s)
             return job_view(tx, job, now_s)
@@ -195,7 +203,8 @@ class Orders:
 
         # Also false for a wait that is not a number.
         wait_s = min(request.wait_s, EVENTS_WAIT_MAX_S) if request.wait_s > 0 else 0.0
-        return EventList(await self._poll(login.wallet, look, wait_s))
+        with self._context.events.watching(login.wallet):
+            return EventList(await self._poll(login.wallet, look, wait_s))
 
     async def _poll(
         self, wallet: str, look: Callable[[Tx], tuple[JobEvent, ...]], wait_s: float
@@ -209,6 +218,17 @@ class Orders:
                 return found
             with trio.move_on_after(min(left_s, EVENTS_POLL_S)):
                 await posted.wait()
+
+
+def _check_open_jobs(tx: Tx, buyer: str) -> None:
+    row = tx.row("jobs.unfinished_of_buyer", buyer=buyer)
+    if row is not None and row["jobs"] >= BUYER_JOBS_MAX:
+        raise Refused(
+            "too_many_jobs",
+            f"{BUYER_JOBS_MAX} jobs of this wallet have not ended yet.",
+            "This one was not queued and is not paid for.",
+            "Wait for some of them, or cancel some.",
+        )
 
 
 def _bad_terms(problem: str) -> Refused:

@@ -13,13 +13,13 @@ from coordinator.domain.reasons import Reason
 from coordinator.service.claims import Claims, withdraw
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
-from coordinator.service.history import holdings
+from coordinator.service.history import differing
 from coordinator.service.overdue import end_expired, end_stuck, is_expired_on_chain
 from coordinator.service.registry import Registry
 from coordinator.service.reports import end_attempt
 from coordinator.service.settler import close_given_back
 from coordinator.service.verdicts import GIVEN_BACK, PAID
-from coordinator.store import jobs, outbox
+from coordinator.store import jobs, ledger, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused
@@ -56,6 +56,7 @@ class Sweeps:
         self._escrow = escrow
         self._claims = claims
         self._seen_seq = 0
+        self._seen_wallet = ""
         self._started_at_s = 0.0
 
     async def run(self) -> None:
@@ -97,11 +98,14 @@ class Sweeps:
             await self._review(job)
         if len(page) < SWEEP_BATCH_MAX:
             self._seen_seq = 0
-        for wallet, asset, units in await self._context.run(
-            lambda tx: holdings(tx, self._context.on_chain.fee_owner)
-        ):
-            if await self._context.chain.balance(wallet, asset) != units:
-                await self._sync(wallet)
+        await self._reconcile_wallets()
+
+    async def _reconcile_wallets(self) -> None:
+        context, fee_owner = self._context, self._context.on_chain.fee_owner
+        page = await context.run(lambda tx: ledger.wallets(tx, self._seen_wallet, SWEEP_BATCH_MAX))
+        self._seen_wallet = page[-1] if len(page) == SWEEP_BATCH_MAX else ""
+        for wallet in await differing(context.db, context.chain, fee_owner, [fee_owner, *page]):
+            await self._sync(wallet)
 
     async def _review(self, job: JobRow) -> None:
         now_s = self._context.now_s()

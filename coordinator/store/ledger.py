@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coordinator.domain.ledger import Transfer
 from coordinator.store.database import Tx
+from p2p.core.ids import Wallet
 from p2p.core.money import Asset
 
 
@@ -40,9 +41,20 @@ def post(tx: Tx, transfer: Transfer, now_s: float) -> bool:
 
 
 def balance(tx: Tx, account: str, asset: Asset) -> int:
-    """What an account holds, in base units (not for ``chain`` and ``fees``, see :func:`sums`)."""
+    """What an account holds, in base units (not for ``chain`` and ``fees``, see :func:`total`)."""
     row = tx.row("ledger.balance", account=account, asset=asset.value)
     return int(row["units"]) if row else 0
+
+
+def total(tx: Tx, account: str, asset: Asset) -> int:
+    """The sum of an account's postings; for ``chain`` and ``fees``, of which no balance is kept."""
+    row = tx.row("ledger.total", account=account, asset=asset.value)
+    return int(row["units"]) if row else 0
+
+
+def wallets(tx: Tx, after: str, limit: int) -> list[Wallet]:
+    """Everybody whom the ledger knows, in order after ``after``."""
+    return [Wallet(row["wallet"]) for row in tx.rows("ledger.users", after=after, limit=limit)]
 
 
 def sums(tx: Tx) -> dict[tuple[str, Asset], int]:

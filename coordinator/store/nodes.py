@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from coordinator.domain.matching import NodeFacts, Slot, slots_of
 from coordinator.store.database import Tx
 from p2p.core.jobspec import NetworkMode
-from p2p.core.limits import NODE_SILENT_S, NODES_LISTED_MAX
+from p2p.core.limits import NODE_SILENT_S, NODES_MATCHED_MAX
 from p2p.core.messages.nodes import NodeAdvert
 from p2p.wire.codec import encode
 
@@ -74,7 +74,7 @@ def flush_beats(tx: Tx, beats: Sequence[Beat]) -> None:
 def online(tx: Tx, now_s: float) -> list[NodeFacts]:
     """Every node heard of lately, as the matching rules see it."""
     found = []
-    for row in tx.rows("nodes.online", since_s=now_s - NODE_SILENT_S, limit=NODES_LISTED_MAX):
+    for row in tx.rows("nodes.online", since_s=now_s - NODE_SILENT_S, limit=NODES_MATCHED_MAX):
         slots = zip(row["slots"], row["classes"], row["vrams"], strict=True)
         found.append(
             NodeFacts(

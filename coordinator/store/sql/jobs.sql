@@ -30,6 +30,9 @@ SELECT * FROM jobs WHERE %(state)s::text IS NULL OR state = %(state)s ORDER BY q
 SELECT * FROM jobs WHERE state NOT IN ('settled', 'refunded') AND queue_seq > %(after_seq)s
 ORDER BY queue_seq LIMIT %(limit)s;
 
+-- name: unfinished_of_buyer
+SELECT count(*) AS jobs FROM jobs WHERE buyer = %(buyer)s AND state NOT IN ('settled', 'refunded');
+
 -- name: by_prefix
 SELECT * FROM jobs WHERE job_id LIKE %(prefix)s || '%%' ORDER BY queue_seq DESC LIMIT 2;
 

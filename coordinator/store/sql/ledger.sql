@@ -45,4 +45,9 @@ FROM postings p JOIN transfers t USING (transfer_id)
 WHERE p.account = %(account)s ORDER BY t.at_s DESC, t.transfer_id LIMIT %(limit)s;
 
 -- name: users
-SELECT DISTINCT substr(account, 6) AS wallet FROM balances WHERE account LIKE 'user:%%' ORDER BY wallet LIMIT %(limit)s;
+-- Everybody whom the ledger knows, a page at a time.
+SELECT DISTINCT substr(account, 6) AS wallet FROM balances
+WHERE account LIKE 'user:%%' AND account > 'user:' || %(after)s::text ORDER BY wallet LIMIT %(limit)s;
+
+-- name: total
+SELECT coalesce(sum(units), 0)::bigint AS units FROM postings WHERE account = %(account)s AND asset = %(asset)s;

@@ -140,7 +140,7 @@ async def check_paid(world: Any, buyer: Any, node: Any, job_id: str, used_units:
 async def agrees(world: Any, job_id: str) -> None:
     findings = await audit(world.db, world.chain)
     assert [text for text in findings.differences if job_id in text] == []
-    for row in world.query("ledger.users", limit=100):
+    for row in world.query("ledger.users", after="", limit=100):
         assert not any(row["wallet"] in text for text in findings.differences), findings.differences
 
 

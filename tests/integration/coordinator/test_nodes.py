@@ -150,6 +150,17 @@ async def test_a_restart_keeps_leases_and_tells_a_node_again(make_world: Any) ->
         assert await again.coordinator.sweeps.lose_leases() == 0
 
 
+async def test_the_length_of_lists_limits_no_matching(still_world: Any, monkeypatch: Any) -> None:
+    """Else strangers could keep everybody from work by registering nodes that sort first."""
+    monkeypatch.setattr("coordinator.store.nodes.NODES_LISTED_MAX", 1, raising=False)
+    buyer, nodes = await still_world.buyer(), [still_world.node() for _ in range(3)]
+    for node in nodes:
+        await node.join()
+    for _ in nodes:
+        await buyer.submit(gpu_type="cpu", timeout_s=60)
+    assert await still_world.coordinator.dispatcher.dispatch() == 3
+
+
 async def test_a_lost_report_leaves_no_gap_and_a_repeated_one_does_nothing(world: Any) -> None:
     buyer, node = await world.buyer(), world.node()
     await node.join()

@@ -219,3 +219,40 @@ async def test_offers_show_what_is_free(still_world: Any) -> None:
     assert (offers[0].gpu_class, offers[0].nodes_online, offers[0].nodes_free) == ("rtx4090", 1, 1)
     assert (offers[0].vram_max_bytes, offers[0].usd_micros_per_hour) == (24 * GIB, 400_000)
     assert {offer.nodes_online for offer in offers[1:]} == {0}
+
+
+async def test_a_buyer_has_only_so_many_jobs(still_world: Any, refused: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("coordinator.service.orders.BUYER_JOBS_MAX", 2)
+    buyer, other = await still_world.buyer(), await still_world.buyer()
+    spec = buyer.spec(gpu_type="cpu", timeout_s=60)
+    late = (await buyer.quote(spec)).terms
+    views = [await buyer.submit(gpu_type="cpu", timeout_s=60) for _ in range(2)]
+    with refused("too_many_jobs"):
+        await buyer.quote(spec)
+    with refused("too_many_jobs"):
+        signature = await buyer.open_escrow(late)
+        await buyer.call("job.submit", buyer.submission(spec, late, signature), JobView)
+    await other.submit(gpu_type="cpu", timeout_s=60)
+    await buyer.cancel(views[0].job_id)
+    for action in still_world.actions(views[0].job_id):
+        await still_world.coordinator.settler.work_on(action.action_id)
+    await buyer.quote(spec)
+
+
+async def test_long_polls_are_counted_and_forgotten(still_world: Any, refused: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("coordinator.service.signals.EVENT_WATCHERS_PER_BUYER_MAX", 2)
+    buyer, other = await still_world.buyer(), await still_world.buyer()
+    board = still_world.coordinator.context.events
+    waiting = EventsRequest("", 0, 20.0)
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(buyer.call, "job.events", waiting, EventList)
+        with trio.fail_after(10):
+            while not len(board):
+                await trio.sleep(0.01)
+        with refused("too_many_watchers"):
+            await buyer.call("job.events", waiting, EventList)
+        await other.call("job.events", EventsRequest("", 0, 0.0), EventList)
+        nursery.cancel_scope.cancel()
+    assert len(board) == 0
+    await buyer.call("job.events", EventsRequest("", 0, 0.0), EventList)

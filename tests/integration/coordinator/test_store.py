@@ -12,6 +12,7 @@ from coordinator.domain.matching import Slot
 from coordinator.store import jobs, nodes
 from coordinator.store.database import Database, Tx
 from coordinator.store.migrate import load_migrations, migrate, pending
+from coordinator.store.queries import load_all
 from coordinator.store.records import JobRow
 from p2p.core.errors import Bug, EnvironmentFailure, Refused
 from p2p.core.jobspec import NetworkMode
@@ -200,3 +201,29 @@ def test_a_transaction_of_one_statement_has_no_second(db: Database) -> None:
 
     with pytest.raises(Bug):
         db.transact_one(work)
+
+
+ROUTINE = {
+    ("jobs.unfinished", "jobs_unfinished"): {"after_seq": 0, "limit": 200},
+    ("jobs.unfinished_of_buyer", "jobs_unfinished_of_buyer"): {"buyer": WALLET},
+    ("jobs.latest", "jobs_by_age"): {"state": None, "limit": 50},
+    ("jobs.of_buyer", "jobs_of_buyer"): {"buyer": WALLET, "limit": 50},
+    ("jobs.expired", "jobs_leased"): {"now_s": NOW_S, "limit": 200},
+    ("jobs.earnings", "jobs_earned"): {"wallet": WALLET, "limit": 50},
+    ("jobs.events_after", "job_events_of_buyer"): {"buyer": WALLET, "after_seq": 0, "limit": 50},
+    ("ledger.users", "balances_pkey"): {"after": "", "limit": 200},
+    ("ledger.total", "postings_of_account"): {"account": "fees", "asset": "usdc"},
+    ("ledger.of_account", "postings_of_account"): {"account": f"user:{WALLET}", "limit": 50},
+    ("outbox.due", "one_live_action"): {"now_s": NOW_S, "limit": 50},
+    ("outbox.next_due", "one_live_action"): {},
+    ("outbox.unclaimed", "jobs_leased"): {"limit": 200},
+}
+
+
+@pytest.mark.parametrize(("query", "index"), ROUTINE)
+def test_what_is_asked_all_the_time_reads_no_whole_table(db: Database, query: str, index: str) -> None:
+    with db.raw() as connection:
+        rows = connection.execute(f"EXPLAIN {load_all()[query]}", ROUTINE[query, index]).fetchall()
+    plan = "\n".join(line for (line,) in rows)
+    assert f" {index} " in plan
+    assert "Seq Scan" not in plan

@@ -14,9 +14,15 @@ from coordinator.store.database import Row, Tx
 from coordinator.store.migrate import pending
 from coordinator.store.records import JobRow
 from p2p.core.clock import SYSTEM_CLOCK
-from p2p.core.errors import Refused, UserError
+from p2p.core.errors import ExitCode, Refused, UserError
 from p2p.core.ids import is_job_id_prefix
-from p2p.core.limits import EVENTS_PER_REPLY_MAX, JOBS_LISTED_MAX, NODE_SILENT_S, NODES_LISTED_MAX
+from p2p.core.limits import (
+    ACTION_LATE_S,
+    EVENTS_PER_REPLY_MAX,
+    JOBS_LISTED_MAX,
+    NODE_SILENT_S,
+    NODES_LISTED_MAX,
+)
 from p2p.core.messages.jobs import JobView
 from p2p.core.money import format_usd
 from p2p.core.states import JobState
@@ -33,7 +39,10 @@ _FACT_MAX_CHARS = 400
 @dsn_option
 @frame.json_option
 def status(dsn: str | None, as_json: bool) -> None:
-    """Is it running, and what is there: nodes, jobs by state, chain actions on their way."""
+    """Is it running, and what is there: nodes, jobs by state, chain actions on their way.
+
+    Exit code 1 when money does not move by itself.
+    """
     with database(dsn) as db:
         with db.raw() as connection:
             missing = pending(connection)
@@ -49,7 +58,13 @@ def status(dsn: str | None, as_json: bool) -> None:
     found |= {"running": running, "address": _address() if running else None}
     if as_json:
         frame.print_json(found)
-        return
+    else:
+        _print_status(found, running)
+    if found["troubled"]:
+        raise MoneyStands(len(found["troubled"]))
+
+
+def _print_status(found: dict[str, Any], running: bool) -> None:
     rows = [
         ("coordinator", found["address"] or ("starting" if running else "not running on this home")),
         ("nodes online", f"{found['nodes_online']} of {found['nodes']}"),
@@ -57,6 +72,25 @@ def status(dsn: str | None, as_json: bool) -> None:
         ("chain actions", _counts(found["outbox"])),
     ]
     _print_facts(rows)
+    for row in found["troubled"]:
+        what = f"{row['kind']} of job {row['job_id']}: {row['error'] or 'failed'} ({row['attempts']} tries)"
+        frame.out.print(
+            f"ATTENTION       {clean_line(what, _FACT_MAX_CHARS)}", style="bold red", markup=False
+        )
+
+
+class MoneyStands(Refused):
+    """Chain actions that do not succeed."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            "money_stands",
+            f"{number} chain action(s) do not succeed.",
+            "The deposits of these jobs stay in the escrow, safe but unpaid, until they do.",
+            "`cyxwiz-coordinator job JOB` shows the job. Can the coordinator's key pay fees? Is the chain reachable?",
+        )
 
 
 def _status(tx: Tx) -> dict[str, Any]:
@@ -65,6 +99,7 @@ def _status(tx: Tx) -> dict[str, Any]:
         "nodes": len(nodes_found),
         "nodes_online": sum(bool(row["online"]) for row in nodes_found),
         "jobs": {row["state"]: row["jobs"] for row in tx.rows("jobs.counts")},
+        "troubled": tx.rows("outbox.troubled", late_s=SYSTEM_CLOCK.now_s() - ACTION_LATE_S, limit=50),
         "outbox": {f"{row['kind']} {row['state']}": row["actions"] for row in tx.rows("outbox.counts")},
     }
 

@@ -227,6 +227,7 @@ SETTLER_IDLE_S = 5.0
 SETTLER_TAKE_S = 30.0  # how long a worker has an action to itself
 SETTLER_BACKOFF_MAX_S = 60.0
 SETTLER_BATCH_MAX = 50
+ACTION_LATE_S = 900.0  # a chain action that fails for so long is shown to the operator
 SWEEP_BATCH_MAX = 200
 CLAIMS_PER_PASS_MAX = 500
 CLAIM_AFTER_S = 15 * 60.0  # how long delivered work waits for the buyer's signature before it is claimed

@@ -15,6 +15,7 @@ from p2p.core.errors import EnvironmentFailure, ExitCode, UserError
 from p2p.core.limits import GIB, JOBS_LISTED_MAX
 from p2p.core.money import Asset, format_amount, format_usd
 from p2p.core.paths import Home
+from p2p.core.states import JobState
 from p2p.core.text import clean_line
 from p2p.local import cli as frame
 from p2p.local.client import LocalClient
@@ -116,20 +117,31 @@ def earnings(limit: int, as_json: bool) -> None:
     if as_json:
         frame.print_json(found)
         return
-    rows = []
-    totals: dict[str, int] = {}
-    for earning in found:
-        asset = Asset(earning["asset"])
-        rows.append(
-            (earning["job_id"][:_ID_SHOWN_CHARS], _when(earning["at_s"]), earning["state"],
-             format_amount(earning["net_units"], asset), format_amount(earning["fee_units"], asset),
-             earning["signature"])
-        )  # fmt: skip
-        totals[asset.value] = totals.get(asset.value, 0) + earning["net_units"]
-    columns = ("job", "settled", "state", ">earned", ">fee", "transaction")
+    rows = [
+        (earning["job_id"][:_ID_SHOWN_CHARS], _when(earning["at_s"]), earning["state"],
+         format_amount(earning["net_units"], Asset(earning["asset"])),
+         format_amount(earning["fee_units"], Asset(earning["asset"])), earning["signature"])
+        for earning in found
+    ]  # fmt: skip
+    columns = ("job", "when", "state", ">earned", ">fee", "transaction")
     frame.print_table(columns, rows, "Nothing earned yet.")
-    for asset_name, units in totals.items():
-        frame.out.print(f"total {format_amount(units, Asset(asset_name))}", markup=False)
+    for line in earned_in_all(found):
+        frame.out.print(line, markup=False)
+
+
+def earned_in_all(found: list[dict[str, Any]]) -> list[str]:
+    """What was paid, and what was earned but is not paid yet, by asset."""
+    lines = []
+    for asset in Asset:
+        for word, paid in (("paid", True), ("not paid yet", False)):
+            units = sum(
+                earning["net_units"]
+                for earning in found
+                if earning["asset"] == asset.value and (earning["state"] == JobState.SETTLED.value) is paid
+            )
+            if units:
+                lines.append(f"{word}: {format_amount(units, asset)}")
+    return lines
 
 
 @node.command("set")

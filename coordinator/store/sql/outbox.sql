@@ -91,5 +91,13 @@ ORDER BY s.action_id LIMIT %(limit)s;
 UPDATE outbox SET next_try_at_s = %(until_s)s, last_error = %(error)s, updated_at_s = %(now_s)s
 WHERE action_id = %(action_id)s AND state IN ('prepared', 'sent');
 
+-- name: troubled
+-- Money that does not move by itself: given up although its job goes on, or tried for long without success.
+SELECT o.job_id, o.kind, o.state, o.last_error AS error, o.attempts, o.created_at_s
+FROM outbox o JOIN jobs j USING (job_id)
+WHERE (o.state = 'failed' AND j.state NOT IN ('settled', 'refunded'))
+    OR (o.state IN ('prepared', 'sent') AND o.last_error <> '' AND o.created_at_s <= %(late_s)s)
+ORDER BY o.action_id LIMIT %(limit)s;
+
 -- name: counts
 SELECT kind, state, count(*) AS actions FROM outbox GROUP BY kind, state ORDER BY kind, state;

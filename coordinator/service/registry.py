@@ -16,6 +16,7 @@ from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.limits import HEARTBEAT_S, JOBS_LISTED_MAX, LEASE_S
 from p2p.core.messages.auth import Ack
 from p2p.core.messages.nodes import (
+    PAID_UNFETCHED,
     Earning,
     EarningsReply,
     EarningsRequest,
@@ -76,8 +77,14 @@ def _why_not(tx: Tx, claim: HeldJob) -> str:
     if job is None:
         return "unknown"
     if job.epoch == claim.epoch and job.status.is_over:
-        return job.state
+        return PAID_UNFETCHED if _is_unfetched(tx, job) else job.state
     return "superseded"
+
+
+def _is_unfetched(tx: Tx, job: JobRow) -> bool:
+    """Whether a node should keep the outputs of a paid job for a while, for no receipt ever came."""
+    paid = job.status is JobState.SETTLED and jobs.statement_of(tx, job) is not None
+    return paid and jobs.receipt_of(tx, job.job_id) is None
 
 
 def _renewal(job: JobRow, claim: HeldJob, peer_id: str, now_s: float) -> Renewal:

@@ -12,7 +12,7 @@ from typing import Any
 import trio
 
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
-from p2p.core.limits import LINE_CHARS_FOR_METRICS, SETTLE_AGAIN_S
+from p2p.core.limits import LINE_CHARS_FOR_METRICS, OUTPUTS_KEPT_S, SETTLE_AGAIN_S
 from p2p.core.manifest import Manifest, make_manifest
 from p2p.core.messages.auth import Ack
 from p2p.core.messages.jobs import JobView, Receipt, ReceiptRequest, ResultStatement
@@ -22,7 +22,7 @@ from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import JobState
 from p2p.engine.context import Engine, statement_of, terms_of
 from p2p.engine.cost import COST, dump, expected_cost
-from p2p.engine.following import ask_offer, finish, require_view, wait_for_news
+from p2p.engine.following import ask_offer, finish, wait_for_news
 from p2p.engine.joblog import JobLog
 from p2p.engine.live import Direction, Transfer
 from p2p.engine.results import STATEMENT, ResultFolder
@@ -38,8 +38,11 @@ _METRICS = "metrics.csv"
 async def fetch(engine: Engine, job: JobRow) -> JobRow:
     """Pull what the statement names, and put it into the out folder."""
     view = await engine.refresh(job.job_id)
-    if _is_superseded(job, view):
+    if _is_superseded(job, view) or view.state is JobState.REFUNDED:
         return await _back_to_following(engine, job)
+    if _is_too_late(engine, view):
+        detail = "The results were not fetched while the node kept them."
+        return await engine.tables.advance(await _current(engine, job), Stage.CLOSING, detail)
     signed, statement = _require_statement(job)
     manifest, grant = await _manifest(engine, view, statement)
     folder = ResultFolder(Path(job.out_folder), job.job_id, manifest)
@@ -66,11 +69,13 @@ async def sign_receipt(engine: Engine, job: JobRow) -> JobRow:
 
 async def settle(engine: Engine, job: JobRow) -> JobRow:
     """Hand the receipt over and sign the settlement, until the chain has it."""
-    view = require_view(job)
+    view = await engine.refresh(job.job_id)
     if view.state not in (JobState.SETTLED, JobState.REFUNDED):
         view = await _hand_over(engine, job)
         if _is_superseded(job, view):
             return await _back_to_following(engine, job)
+    elif view.receipt is None:
+        await _tell_node(engine, job, view)  # paid by a claim meanwhile
     live = engine.live[job.job_id]
     with trio.move_on_after(SETTLE_AGAIN_S):
         while view.state not in (JobState.SETTLED, JobState.REFUNDED):
@@ -243,6 +248,11 @@ def _is_superseded(job: JobRow, view: JobView) -> bool:
     """The lease was lost before the results were accepted, or the job has ended otherwise."""
     accepted = (JobState.DELIVERING, JobState.COMPLETED, JobState.SETTLED, JobState.REFUNDED)
     return view.epoch != job.epoch or view.state not in accepted
+
+
+def _is_too_late(engine: Engine, view: JobView) -> bool:
+    """Whether the job was paid so long ago that its node has thrown the results away by now."""
+    return view.state is JobState.SETTLED and engine.clock.now_s() > view.updated_at_s + OUTPUTS_KEPT_S
 
 
 async def _back_to_following(engine: Engine, job: JobRow) -> JobRow:

@@ -7,12 +7,12 @@ from pathlib import Path
 import trio
 
 from p2p.chain.accounts import OnChainJob
-from p2p.core.errors import Bug, EnvironmentFailure, Refused, UserError
+from p2p.core.errors import Bug, EnvironmentFailure, UserError
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import ENGINE_POLL_S, LOG_TAIL_PATIENCE_S, SETTLE_AGAIN_S
 from p2p.core.messages.jobs import JobRef, JobView, ReceiptRequest, SettleOffer
 from p2p.core.states import JobState
-from p2p.engine.context import Engine, spec_of, terms_of, view_of
+from p2p.engine.context import Engine, spec_of, terms_of
 from p2p.engine.cost import charged_units, write_cost
 from p2p.engine.results import remove_partial
 from p2p.engine.settling import accept_offer, check_cancelled
@@ -35,10 +35,11 @@ async def follow(engine: Engine, job: JobRow) -> JobRow:
     if view.state in _ENDED_BADLY:
         changed = engine.source.changed(job.job_id)
         return await _advance(engine, job, Stage.CLOSING, changed.what if changed else "")
-    if view.state in _PAID:
-        # Only when this journal is older than the job, such as after it was restored from a backup.
+    if view.state in _PAID and (view.receipt is not None or view.statement is None):
+        # Cancelled; or this journal is older than the job, such as after it was restored from a backup.
         return await _advance(engine, job, Stage.CLOSING)
-    if view.state is JobState.DELIVERING and view.statement is not None:
+    if view.state in (JobState.DELIVERING, *_PAID) and view.statement is not None:
+        # Also paid by a claim while this engine was away: the node still has the results for a while.
         check_statement(view.statement, view, spec_of(job), verify_peer_signature)
         return await _advance(engine, job, Stage.FETCHING, statement=encode(view.statement), epoch=view.epoch)
     await wait_for_news(engine, job.job_id, view, since)
@@ -150,16 +151,3 @@ def _log_is_over(engine: Engine, job: JobRow, view: JobView) -> bool:
     if job.log_complete or not view.node_peer_id:
         return True
     return engine.clock.now_s() - view.updated_at_s > LOG_TAIL_PATIENCE_S
-
-
-def require_view(job: JobRow) -> JobView:
-    """The job as the coordinator last showed it.
-
-    :raises Refused: it has not been queued yet.
-    """
-    view = view_of(job)
-    if view is None:
-        raise Refused(
-            "not_queued", f"Job {job.job_id} is not queued yet ({job.stage.value}).", hint="Wait a moment."
-        )
-    return view

@@ -67,7 +67,8 @@ class Jobs:
     def held(self) -> tuple[HeldJob, ...]:
         """How a heartbeat names what is held now."""
         now_s = self._services.clock.now_s()
-        found = (held_job(supervisor.record, now_s) for supervisor in self._supervisors.values())
+        leased = (supervisor for supervisor in self._supervisors.values() if not supervisor.paid)
+        found = (held_job(supervisor.record, now_s) for supervisor in leased)
         return tuple(job for job in found if job is not None)
 
     def supervisors(self) -> tuple[Supervisor, ...]:

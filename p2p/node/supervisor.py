@@ -25,7 +25,7 @@ from p2p.core.limits import (
     RECONNECT_MAX_S,
 )
 from p2p.core.manifest import Manifest
-from p2p.core.messages.nodes import Assignment
+from p2p.core.messages.nodes import PAID_UNFETCHED, Assignment
 from p2p.core.states import FailureCode, JobState
 from p2p.core.text import clean_name
 from p2p.net.identity import PeerIdentity
@@ -72,6 +72,8 @@ class Supervisor:
         self.spool = Spool(self.folder / "log", record.log_bytes, ended=not may_still_print(record.phase))
         self.progress = Progress()
         self.finished = trio.Event()
+        self.paid = False
+        """Over for the coordinator; only the buyer may still come for the outputs."""
         self._lock = trio.Lock()
         self._changed = trio.Event()
         self._scope = trio.CancelScope()
@@ -81,6 +83,10 @@ class Supervisor:
 
     async def order_stop(self, reason: str) -> None:
         """The coordinator does not want this attempt any more; ``reason`` may be the job's last state."""
+        if self.record.phase in (Phase.DELIVERING, Phase.RELEASED) and reason == PAID_UNFETCHED:
+            self.paid = True
+            self._wake()
+            return
         delivered = self.record.phase is Phase.DELIVERING and reason in _DELIVERED
         if delivered or Phase.STOPPED not in PHASES[self.record.phase]:
             self.order_over()
@@ -290,7 +296,7 @@ class Supervisor:
             await self._clean()
 
     async def _await_settlement(self) -> None:
-        await self._wait_while_kept(lambda: self._over)
+        await self._wait_while_kept(lambda: self._over or self.paid)
         await self._clean()
 
     async def _await_report(self) -> None:

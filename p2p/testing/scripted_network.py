@@ -39,7 +39,7 @@ from p2p.core.messages.jobs import (
     SubmitRequest,
     Terms,
 )
-from p2p.core.messages.transfer import LogItem, LogRequest, ManifestReply, ManifestRequest
+from p2p.core.messages.transfer import LogItem, LogRequest, ManifestReply, ManifestRequest, ReceivedNotice
 from p2p.core.money import cost_units
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import JobState
@@ -62,6 +62,7 @@ class ScriptedNode:
     log_ended: bool = True
     cut_log_after: list[int] = field(default_factory=list)
     asked_offsets: list[int] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     outputs: dict[str, bytes] = field(
         default_factory=lambda: {"model.pt": b"weights" * 1000, "a/b.txt": b"x"}
     )
@@ -90,6 +91,7 @@ class ScriptedNode:
         return encode(ManifestReply(encode(self.lie(self.manifest())), grant))
 
     async def _received(self, call: Call) -> bytes:
+        self.received.append(decode(ReceivedNotice, call.payload).job_id)
         return encode(Ack())
 
     async def _follow(self, call: Call) -> AsyncGenerator[bytes, None]:
@@ -212,6 +214,22 @@ class ScriptedCoordinator:
         transaction = await self.chain.prepare_refund(self.signer, Wallet(view.buyer), JobId(job_id))
         await self.chain.send_and_confirm(transaction)
         return self.move(job_id, JobState.REFUNDED)
+
+    async def finalize(self, job_id: str, **changes: Any) -> JobView:
+        """Claim ten seconds of a delivered job, paid after the review window; moves the chain's clock."""
+        view = self.views[job_id]
+        assert view.statement is not None
+        owner, used = Wallet(view.buyer), cost_units(RATE.units_per_hour, 10)
+        result = statement_hash(Domain.RESULT, view.statement.payload)
+        claim = await self.chain.prepare_claim(self.signer, owner, JobId(job_id), used, result)
+        await self.chain.send_and_confirm(claim)
+        window_s = (await self.chain.existing_job(owner, JobId(job_id))).review_window_s
+        await self.chain.ask("cyxwizAdvanceClock", window_s + 1)
+        await self.chain.send_and_confirm(
+            await self.chain.prepare_finalize(self.signer, owner, JobId(job_id))
+        )
+        changes.setdefault("updated_at_s", SYSTEM_CLOCK.now_s())
+        return self.move(job_id, JobState.SETTLED, used_units=used, **changes)
 
     # -- handlers
 

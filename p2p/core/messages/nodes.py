@@ -8,6 +8,9 @@ from p2p.core.jobspec import JobSpec, NetworkMode
 from p2p.core.signing import Signed
 from p2p.core.states import FailureCode, JobState
 
+PAID_UNFETCHED = "paid_unfetched"
+"""Reason of a stop order: the job was paid after its review window, and its buyer has not fetched it yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class GpuInfo:

@@ -17,7 +17,7 @@ from p2p.chain.localnet_chain import LocalChain
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import CLAIM_AFTER_S, LEASE_S, SETTLER_TAKE_S
-from p2p.core.messages.nodes import Assignment, HeldJob
+from p2p.core.messages.nodes import PAID_UNFETCHED, Assignment, HeldJob
 from p2p.core.money import split
 from p2p.core.states import FailureCode, JobState
 from p2p.testing.marketplace import MovableClock
@@ -425,6 +425,17 @@ async def test_after_the_window_a_node_cannot_fail_any_more(still: Any, refused:
         await node.report(job_id, 1, JobState.FAILED, failure=FailureCode.NODE)
     await work(still, job_id)
     await check_paid(still, buyer, node, job_id, used)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+async def test_the_node_is_told_whether_the_buyer_has_the_results(still: Any, signed: bool) -> None:
+    buyer, node, job_id = await claimed(still)
+    if signed:
+        await buyer.accept(job_id, (await buyer.show(job_id)).statement)
+    await window_passes(still, job_id)
+    assert still.job(job_id).status is JobState.SETTLED
+    reply = await node.beat(HeldJob(job_id, 1, JobState.DELIVERING, 100.0))
+    assert [order.reason for order in reply.stop] == ["settled" if signed else PAID_UNFETCHED]
 
 
 # -- disputes, as far as they are the chain's

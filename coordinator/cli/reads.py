@@ -89,7 +89,7 @@ class MoneyStands(Refused):
             "money_stands",
             f"{number} chain action(s) do not succeed.",
             "The deposits of these jobs stay in the escrow, safe but unpaid, until they do.",
-            "Can the coordinator's key pay fees? Is the chain reachable? `cyxwiz-coordinator job JOB` shows more.",
+            "Can its key pay fees? Is the chain reachable? `cyxwiz-coordinator job JOB` shows more.",
         )
 
 

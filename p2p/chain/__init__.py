@@ -53,6 +53,7 @@ The client (:mod:`p2p.chain.escrow`)::
         await chain.wallet_balance(wallet, asset) -> int    # their own SOL or USDC
         await chain.session(owner, key) -> OnChainSession | None
         await chain.job(owner, job_id) -> OnChainJob | None # Refused("job_closed") after Close
+        await chain.seen_job(owner, job_id) -> OnChainJob | PastJob | None  # PastJob: its account was closed
         await chain.slot() -> int
         await chain.history(wallet, limit=...) -> list[HistoryEntry]        # newest first
         # the life of a transaction: persist what prepare gives before broadcasting it

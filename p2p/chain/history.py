@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from solders.message import Message
 from solders.pubkey import Pubkey
-from solders.transaction import VersionedTransaction
 
 from p2p.chain import accounts
-from p2p.chain.accounts import OnChainJob
-from p2p.chain.errors import chain_unexpected
+from p2p.chain.calls import JOB_AT, PAYMENTS, RETURNS, Call, calls_in, signatures_of
 from p2p.chain.instructions import Tag
 from p2p.chain.keys import to_pubkey
+from p2p.chain.past import asset_of_call, read_past_job
 from p2p.core.ids import JobId, Wallet
 from p2p.core.money import Asset, split
 
 if TYPE_CHECKING:
     from p2p.chain.sending import ChainSending
-
-_JOB_AT = {
-    Tag.OPEN: 5,
-    Tag.TOP_UP: 4,
-    Tag.ASSIGN: 1,
-    Tag.CANCEL: 1,
-    Tag.SETTLE: 2,
-    Tag.CLAIM: 1,
-    Tag.DISPUTE: 1,
-    Tag.RESOLVE: 1,
-    Tag.FINALIZE: 0,
-    Tag.REFUND: 1,
-    Tag.RECLAIM: 0,
-    Tag.CLOSE: 0,
-}
-"""Which account of an instruction is the job."""
-
-_ASSET_AT = {Tag.DEPOSIT: 2, Tag.WITHDRAW: 1, Tag.AUTHORIZE: 2}
-_PAYMENTS = (Tag.SETTLE, Tag.RESOLVE, Tag.FINALIZE)
-_RETURNS = (Tag.CANCEL, Tag.REFUND, Tag.RECLAIM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,115 +39,76 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    """An instruction of our program inside a transaction."""
+class _Job:
+    """What a job's entries need to know of it."""
 
-    tag: Tag
-    keys: list[Pubkey]
-    data: bytes
-    signature: str
-    slot: int
-    time_s: int | None
+    job_id: JobId
+    asset: Asset | None
+    deposit_units: int
+    used_units: int
+    fee_bps: int
 
 
 async def read_history(chain: ChainSending, wallet: Wallet, limit: int) -> list[HistoryEntry]:
     """Newest slot first; the order within one slot is not defined.
+
+    What a node or the platform earned by a job whose account was closed is worked out with the fee that
+    holds now; a buyer's amounts are exact.
 
     :raises EnvironmentFailure: the chain cannot be reached, or answers nonsense.
     """
     places = [str(to_pubkey(wallet)), *(str(chain.addresses.balance(wallet, asset)) for asset in Asset)]
     found: dict[str, tuple[int, int]] = {}
     for place in places:
-        options = {"limit": limit, "commitment": chain.chain.commitment}
-        for order, row in enumerate(_rows(await chain.ask("getSignaturesForAddress", place, options))):
-            found.setdefault(row[0], (row[1], -order))
+        for order, (signature, slot) in enumerate(await signatures_of(chain, place, limit)):
+            found.setdefault(signature, (slot, -order))
     newest = sorted(found, key=lambda signature: found[signature], reverse=True)[:limit]
-    calls = [call for signature in newest for call in reversed(await _calls(chain, signature))]
+    calls = [call for signature in newest for call in await calls_in(chain, signature)]
     jobs = await _jobs(chain, calls)
-    entries = (_entry(chain, wallet, call, jobs) for call in calls)
-    return [entry for entry in entries if entry is not None]
+    return [_entry(chain, wallet, call, jobs) for call in calls]
 
 
-def _rows(reply: object) -> list[tuple[str, int]]:
-    """Signature and slot of the transactions that succeeded."""
-    try:
-        return [(str(row["signature"]), int(row["slot"])) for row in reply if row["err"] is None]  # type: ignore[attr-defined]
-    except (KeyError, TypeError, ValueError):
-        raise chain_unexpected("a history that cannot be read") from None
-
-
-async def _calls(chain: ChainSending, signature: str) -> list[_Call]:
-    options = {
-        "encoding": "base64",
-        "commitment": chain.chain.commitment,
-        "maxSupportedTransactionVersion": 0,
-    }
-    reply = await chain.ask("getTransaction", signature, options)
-    if reply is None:
-        return []
-    try:
-        raw = base64.b64decode(reply["transaction"][0])  # type: ignore[index]
-        slot, time_s = int(reply["slot"]), reply["blockTime"]  # type: ignore[index]
-        message = VersionedTransaction.from_bytes(raw).message
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise chain_unexpected(f"transaction {signature[:16]} cannot be read") from None
-    return [_Call(tag, keys, data, signature, slot, time_s) for tag, keys, data in _ours(chain, message)]
-
-
-def _ours(chain: ChainSending, message: object) -> list[tuple[Tag, list[Pubkey], bytes]]:
-    """Calls of our program. Versioned messages with lookup tables are none of our making."""
-    if not isinstance(message, Message):
-        return []
-    keys = message.account_keys
-    calls = []
-    for instruction in message.instructions:
-        data = bytes(instruction.data)
-        if keys[instruction.program_id_index] == chain.addresses.program and data and data[0] in list(Tag):
-            calls.append((Tag(data[0]), [keys[index] for index in bytes(instruction.accounts)], data))
-    return calls
-
-
-async def _jobs(chain: ChainSending, calls: list[_Call]) -> dict[Pubkey, OnChainJob]:
+async def _jobs(chain: ChainSending, calls: list[Call]) -> dict[Pubkey, _Job]:
     jobs = {}
-    for key in {call.keys[_JOB_AT[call.tag]] for call in calls if call.tag in _JOB_AT}:
-        data = await chain.program_account(key)
-        if data is not None and not accounts.is_closed_job(data):
-            jobs[key] = accounts.decode_job(data)
+    fee_bps: int | None = None
+    for key in {call.job for call in calls}:
+        data = None if key is None else await chain.program_account(key)
+        if key is None or data is None:
+            continue
+        if not accounts.is_closed_job(data):
+            job = accounts.decode_job(data)
+            asset = chain.addresses.asset_of(to_pubkey(job.mint))
+            jobs[key] = _Job(job.job_id, asset, job.deposit_units, job.used_units, job.fee_bps)
+            continue
+        past = await read_past_job(chain, key)
+        if past is not None:
+            fee_bps = (await chain.config()).fee_bps if fee_bps is None else fee_bps
+            jobs[key] = _Job(past.job_id, past.asset, past.deposit_units, past.used_units, fee_bps)
     return jobs
 
 
-def _entry(
-    chain: ChainSending, wallet: Wallet, call: _Call, jobs: dict[Pubkey, OnChainJob]
-) -> HistoryEntry | None:
-    job = jobs.get(call.keys[_JOB_AT[call.tag]]) if call.tag in _JOB_AT else None
-    asset = None
-    if job is not None:
-        asset = chain.addresses.asset_of(to_pubkey(job.mint))
-    elif call.tag in _ASSET_AT:
-        key = call.keys[_ASSET_AT[call.tag]]
-        asset = next((each for each in Asset if chain.addresses.asset(each) == key), None)
+def _entry(chain: ChainSending, wallet: Wallet, call: Call, jobs: dict[Pubkey, _Job]) -> HistoryEntry:
+    job = jobs.get(call.job) if call.job is not None else None
+    asset = job.asset if job is not None else asset_of_call(chain, call)
     job_id = job.job_id if job is not None else None
     if call.tag is Tag.OPEN:
         job_id = JobId(call.data[1:17].hex())
-    units = _units(wallet, call, job)
+    mine = chain.addresses.balance(wallet, asset) if asset is not None else None
+    units = _units(mine, call, job)
     return HistoryEntry(call.tag.name.lower(), units, asset, call.signature, call.time_s, job_id)
 
 
-def _units(wallet: Wallet, call: _Call, job: OnChainJob | None) -> int:
+def _units(mine: Pubkey | None, call: Call, job: _Job | None) -> int:
+    """``mine``: the wallet's balance in the job's asset, which tells which share is its own."""
     if call.tag in (Tag.DEPOSIT, Tag.WITHDRAW, Tag.TOP_UP):
         return int(struct.unpack_from("<Q", call.data, 1)[0])
     if call.tag is Tag.OPEN:
         return int(struct.unpack_from("<Q", call.data, 17)[0])
-    if job is None:
+    if job is None or call.tag not in (*PAYMENTS, *RETURNS):
         return 0
-    if call.tag in _RETURNS:
-        return job.deposit_units if wallet == job.owner else 0
-    if call.tag in _PAYMENTS:
-        parts = split(job.deposit_units, job.used_units, job.fee_bps)
-        shares = (
-            (job.owner, parts.refund_units),
-            (job.node, parts.node_units),
-            (job.fee_owner, parts.fee_units),
-        )
-        return sum(units for person, units in shares if person == wallet)
-    return 0
+    balances = call.keys[JOB_AT[call.tag] + 1 :]
+    if call.tag in RETURNS:
+        return job.deposit_units if balances[0] == mine else 0
+    parts = split(job.deposit_units, job.used_units, job.fee_bps)
+    shares = (parts.refund_units, parts.node_units, parts.fee_units)
+    return sum(units for balance, units in zip(balances, shares, strict=False) if balance == mine)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from p2p.chain.accounts import OnChainJob
 from p2p.chain.keys import Signer
+from p2p.chain.past import PastJob, read_past_job
 from p2p.chain.sending import ChainSending
 from p2p.chain.transaction import SignedTransaction
 from p2p.core.errors import Bug, Refused, UserError
@@ -75,6 +76,15 @@ class ReviewClient(ChainSending):
         return await self.prepare(
             [self.build.finalize(owner, job_id, asset, _node_of(job), job.fee_owner)], payer
         )
+
+    async def seen_job(self, owner: Wallet, job_id: JobId) -> OnChainJob | PastJob | None:
+        """As :meth:`job`, but a job whose account was closed is read from its transactions."""
+        try:
+            return await self.job(owner, job_id)
+        except Refused as error:
+            if error.code != "job_closed":
+                raise
+        return await read_past_job(self, self.addresses.job(owner, job_id))
 
     async def prepare_close(self, payer: Signer, jobs: Sequence[OnChainJob]) -> SignedTransaction:
         """Give the rent of ended jobs' accounts back to those who paid it. Anyone may.

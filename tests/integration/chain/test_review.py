@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from p2p.chain.accounts import JOB_BYTES, JobStatus, rent_lamports
+from p2p.chain.accounts import JOB_BYTES, JobStatus, OnChainJob, rent_lamports
 from p2p.chain.errors import ProgramRefused
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.faucet import faucet
 from p2p.chain.keys import Signer
+from p2p.chain.past import PastJob
 from p2p.core.errors import Bug, Refused, UserError
 from p2p.core.ids import JobId, Wallet, new_job_id
 from p2p.core.limits import CLOSE_BATCH_MAX
@@ -170,3 +171,37 @@ async def test_the_chains_time_goes_on_without_transactions(case: Case) -> None:
     before_s = await case.chain.chain_time_s()
     case.pass_window()
     assert await case.chain.chain_time_s() >= before_s + 24 * 3600
+
+
+async def close(case: Case, job_id: JobId) -> None:
+    job = await case.chain.existing_job(case.owner, job_id)
+    await case.send(await case.chain.prepare_close(case.net.keys.coordinator, [job]))
+
+
+async def test_what_became_of_a_closed_job_is_still_known(case: Case) -> None:
+    paid = await case.claimed()
+    case.pass_window()
+    await case.send(await case.chain.prepare_finalize(case.buyer, case.owner, paid))
+    case.pass_window()  # on to another slot: within one, the order of a history is not defined
+    returned = await case.assigned()
+    await case.send(await case.chain.prepare_top_up(case.buyer, case.owner, returned, 5))
+    case.pass_window()
+    await case.chain.reclaim(case.buyer, case.owner, returned)
+    people = (case.owner, case.node.address, case.net.keys.fee_owner.address)
+    before = [await case.chain.history(person) for person in people]
+    for job_id in (paid, returned):
+        assert isinstance(await case.chain.seen_job(case.owner, job_id), OnChainJob)
+        await close(case, job_id)
+    job = await case.chain.seen_job(case.owner, paid)
+    assert isinstance(job, PastJob)
+    assert (job.status, job.used_units, job.deposit_units) == (JobStatus.FINALIZED, USED, DEPOSIT)
+    assert (job.result_hash, job.asset, job.job_id) == (RESULT, Asset.USDC, paid)
+    job = await case.chain.seen_job(case.owner, returned)
+    assert isinstance(job, PastJob)
+    assert (job.status, job.used_units, job.deposit_units) == (JobStatus.RECLAIMED, 0, DEPOSIT + 5)
+    after = [await case.chain.history(person) for person in people]
+    kept = [[entry for entry in entries if entry.kind != "close"] for entries in after]
+    assert kept == before
+    kinds = [(entry.kind, entry.units) for entry in before[0] if entry.kind in ("finalize", "reclaim")]
+    assert kinds == [("reclaim", DEPOSIT + 5), ("finalize", DEPOSIT - USED)]
+    assert await case.chain.seen_job(case.owner, new_job_id()) is None

@@ -11,6 +11,7 @@ from coordinator.domain.leases import after_refusal
 from coordinator.domain.matching import FreeSlot, covers, fits, free_slots
 from coordinator.domain.reasons import Reason
 from coordinator.service.context import Context
+from coordinator.service.loops import surviving
 from coordinator.store import jobs, nodes, rates
 from coordinator.store.database import Database, Tx, UniqueBroken
 from coordinator.store.records import JobRow
@@ -55,10 +56,8 @@ class Dispatcher:
             self._nursery = nursery
             while True:
                 await self._context.dispatch.wait(DISPATCH_SWEEP_S)
-                try:
+                with surviving("dispatch"):
                     await self.dispatch()
-                except EnvironmentFailure as error:
-                    logger.warning("dispatch: %s", error.what)
 
     async def dispatch(self) -> int:
         """One pass over the free slots; how many jobs were claimed."""
@@ -97,6 +96,9 @@ class Dispatcher:
             job = await self._context.db.in_thread(claim)
         except UniqueBroken:
             return None  # the slot was taken by another coordinator
+        except Bug as error:
+            logger.error("dispatch: %s", error.what)
+            return None
         if job is not None:
             self._context.events.post(job.buyer)
             self._context.settle.set()

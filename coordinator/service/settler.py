@@ -11,6 +11,7 @@ import logging
 from coordinator.domain.reasons import Reason
 from coordinator.service import signing, verdicts
 from coordinator.service.context import Context
+from coordinator.service.loops import surviving
 from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
@@ -42,12 +43,10 @@ class Settler:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            try:
+            wait_s = SETTLER_IDLE_S
+            with surviving("settler"):
                 await self._pass()
                 wait_s = await self._until_next_s()
-            except EnvironmentFailure as error:
-                logger.warning("settler: %s", error.what)
-                wait_s = SETTLER_IDLE_S
             await self._context.settle.wait(wait_s)
 
     async def _pass(self) -> int:
@@ -84,6 +83,10 @@ class Settler:
         except (EnvironmentFailure, Refused) as error:
             logger.warning("%s of job %s: %s", taken.kind, taken.job_id, error.what)
             await self._postpone(taken, error.what)
+        except Exception as mistake:
+            # Kept with the action, where `status` shows it; the money of other jobs goes on.
+            logger.exception("%s of job %s", taken.kind, taken.job_id)
+            await self._postpone(taken, f"a mistake of the coordinator's: {mistake!r}")
 
     async def _step(self, action: ActionRow) -> None:
         await self._context.effect("taken")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
@@ -14,6 +13,7 @@ from coordinator.service.claims import Claims, withdraw
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
 from coordinator.service.history import differing
+from coordinator.service.loops import every
 from coordinator.service.overdue import end_expired, end_stuck, is_expired_on_chain
 from coordinator.service.registry import Registry
 from coordinator.service.reports import end_attempt
@@ -22,7 +22,7 @@ from coordinator.service.verdicts import GIVEN_BACK, PAID
 from coordinator.store import jobs, ledger, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow
-from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused
+from p2p.core.errors import CyxWizError, Refused
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import (
     BEAT_FLUSH_S,
@@ -35,16 +35,6 @@ from p2p.core.limits import (
 from p2p.core.states import FailureCode
 
 logger = logging.getLogger(__name__)
-
-
-async def every(period_s: float, work: Callable[[], Awaitable[object]], name: str) -> None:
-    """Repeat ``work``; what the environment did to one round is logged and the next one comes."""
-    while True:
-        await trio.sleep(period_s)
-        try:
-            await work()
-        except EnvironmentFailure as error:
-            logger.warning("%s: %s", name, error.what)
 
 
 class Sweeps:

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from coordinator.store.queries import load_all
-from p2p.core.errors import Bug, EnvironmentFailure
+from p2p.core.errors import Bug, EnvironmentFailure, UserError
 from p2p.core.limits import (
     DATABASE_POOL_MAX,
     DATABASE_STATEMENT_TIMEOUT_S,
@@ -231,6 +231,11 @@ def _explained() -> Iterator[None]:
         raise
     except _RETRIED:
         raise
+    except psycopg.DataError as error:
+        if error.sqlstate is not None:
+            raise
+        # The driver's own: a character 0, which PostgreSQL's text cannot hold. Only strangers send one.
+        raise UserError("bad_message", "A message was refused: its text is malformed.") from error
     except pg_errors.DiskFull as error:
         raise _unavailable(error, "The database's disk is full.") from error
     except (psycopg.OperationalError, PoolTimeout) as error:

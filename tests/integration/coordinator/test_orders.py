@@ -256,3 +256,20 @@ async def test_long_polls_are_counted_and_forgotten(still_world: Any, refused: A
         nursery.cancel_scope.cancel()
     assert len(board) == 0
     await buyer.call("job.events", EventsRequest("", 0, 0.0), EventList)
+
+
+async def test_text_that_no_database_holds_is_refused(still_world: Any, refused: Any) -> None:
+    buyer = await still_world.buyer()
+    for method, request in (
+        ("job.show", JobRef("a\0b")),
+        ("job.cancel", JobRef("a\0b")),
+        ("job.events", EventsRequest("a\0b", 0, 0.0)),
+    ):
+        with refused("bad_message"):
+            await buyer.call(method, request, JobView)
+    spec = buyer.spec()
+    terms = (await buyer.quote(spec)).terms
+    signature = await buyer.open_escrow(terms)
+    with refused("bad_message"):
+        await buyer.call("job.submit", buyer.submission(spec, terms, f"{signature}\0"), JobView)
+    await buyer.call("job.submit", buyer.submission(spec, terms, signature), JobView)

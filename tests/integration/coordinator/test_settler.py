@@ -320,3 +320,32 @@ async def test_a_refusal_by_the_program_is_kept_and_tried_again(still_world: Any
     assert "paused" in world.actions(view.job_id)[0].last_error
     await _work(world, view.job_id)
     assert world.job(view.job_id).status is JobState.REFUNDED
+
+
+async def test_a_mistake_with_one_job_holds_up_no_other(make_world: Any, monkeypatch: Any) -> None:
+    from coordinator.service import verdicts
+    from p2p.core.errors import Bug
+
+    async with make_world(run=False) as world:
+        buyer = await world.buyer()
+        views = [await buyer.submit(gpu_type="cpu", timeout_s=60) for _ in range(2)]
+        for view in views:
+            await buyer.cancel(view.job_id)
+        cursed, lucky = (view.job_id for view in views)
+        real = verdicts.confirm
+
+        def confirm(tx: Any, action: Any, *more: Any) -> Any:
+            if action.job_id == cursed:
+                raise Bug("the ledger says no")
+            return real(tx, action, *more)
+
+        monkeypatch.setattr(verdicts, "confirm", confirm)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(world.coordinator.run)
+            await buyer.until(lucky, JobState.REFUNDED)
+            nursery.cancel_scope.cancel()
+        monkeypatch.undo()
+        (action,) = world.actions(cursed)
+        assert "the ledger says no" in action.last_error
+        await _work(world, cursed)
+        assert world.job(cursed).status is JobState.REFUNDED

@@ -50,7 +50,7 @@ class _Job:
 
 
 async def read_history(chain: ChainSending, wallet: Wallet, limit: int) -> list[HistoryEntry]:
-    """Newest slot first; the order within one slot is not defined.
+    """Newest slot first; the order of transactions within one slot is not defined.
 
     What a node or the platform earned by a job whose account was closed is worked out with the fee that
     holds now; a buyer's amounts are exact.
@@ -63,7 +63,7 @@ async def read_history(chain: ChainSending, wallet: Wallet, limit: int) -> list[
         for order, (signature, slot) in enumerate(await signatures_of(chain, place, limit)):
             found.setdefault(signature, (slot, -order))
     newest = sorted(found, key=lambda signature: found[signature], reverse=True)[:limit]
-    calls = [call for signature in newest for call in await calls_in(chain, signature)]
+    calls = [call for signature in newest for call in reversed(await calls_in(chain, signature))]
     jobs = await _jobs(chain, calls)
     return [_entry(chain, wallet, call, jobs) for call in calls]
 

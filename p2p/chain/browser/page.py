@@ -89,7 +89,7 @@ async def _open(
             "no_browser",
             "No web browser could be opened on this machine.",
             "Nothing was signed.",
-            "Use a keypair file instead: --keypair FILE.",
+            "Run it in a terminal, which shows the page's address; or use --keystore or --keypair FILE.",
             retryable=False,
         )
         session.over = True

@@ -49,7 +49,7 @@ function chooseWallet(notice = null) {
   const list = offers.map(offer => view.walletChoice(offer, () => open(offer.wallet)));
   view.show(request.title, notice,
     offers.length ? view.element("p", { class: "muted" }, "Choose the wallet to sign with.")
-      : view.notice({ what: "No Solana wallet was found in this browser.", meaning: "Install one, or open the page in the browser that has yours.", hint: "Then run the command again. Without a browser wallet, use `--keypair FILE`." }, "information"),
+      : view.notice({ what: "No Solana wallet was found in this browser.", meaning: "Install one, or open the page in the browser that has yours.", hint: "Then run the command again. Without a browser wallet, log in with `--keystore` or `--keypair FILE`." }, "information"),
     view.element("div", { class: "list" }, ...list, ...(usable ? [] : GET.map(([name, href]) => view.installChoice(name, href)))),
     view.buttons(view.button("Cancel", cancel, "quiet")),
   );

@@ -10,6 +10,7 @@ from typing import Any
 import trio
 
 from p2p.chain.accounts import JobStatus, OnChainJob
+from p2p.chain.past import PastJob
 from p2p.core.messages.jobs import JobView, ResultStatement, Terms
 from p2p.core.money import cost_units, split
 from p2p.engine.context import Engine, terms_of, view_of
@@ -50,7 +51,7 @@ def expected_cost(terms: Terms, view: JobView, statement: ResultStatement) -> di
     return cost_to_json(terms, view, used, final=False)
 
 
-def charged_units(on_chain: OnChainJob) -> int:
+def charged_units(on_chain: OnChainJob | PastJob) -> int:
     """What the buyer paid, by the job's account on chain."""
     return on_chain.used_units if on_chain.status in _PAID else 0
 
@@ -60,7 +61,7 @@ def dump(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-async def write_cost(engine: Engine, job: JobRow, on_chain: OnChainJob) -> None:
+async def write_cost(engine: Engine, job: JobRow, on_chain: OnChainJob | PastJob) -> None:
     """Write the final cost into the results, if the job has any."""
     view = view_of(job)
     out = Path(job.out_folder)

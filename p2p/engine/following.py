@@ -7,6 +7,7 @@ from pathlib import Path
 import trio
 
 from p2p.chain.accounts import OnChainJob
+from p2p.chain.past import PastJob
 from p2p.core.errors import Bug, EnvironmentFailure, UserError
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import ENGINE_POLL_S, LOG_TAIL_PATIENCE_S, SETTLE_AGAIN_S
@@ -97,13 +98,13 @@ async def finish(engine: Engine, job: JobRow, stage: Stage) -> JobRow:
     return await _advance(engine, job, stage, charged_units=charged_units(on_chain))
 
 
-async def read_chain(engine: Engine, job: JobRow) -> OnChainJob:
-    """The job's account on chain.
+async def read_chain(engine: Engine, job: JobRow) -> OnChainJob | PastJob:
+    """The job on chain, whether its account is still there or was closed since it ended.
 
     :raises Bug: there is none, though it was opened.
     """
     async with engine.chain() as chain:
-        found = await chain.job(Wallet(job.wallet), JobId(job.job_id))
+        found = await chain.seen_job(Wallet(job.wallet), JobId(job.job_id))
     if found is None:
         raise Bug(f"job {job.job_id} is not on the chain any more")
     return found

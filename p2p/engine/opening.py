@@ -90,7 +90,7 @@ async def take_back(engine: Engine, job: JobRow) -> JobRow:
     """Cancel the escrow of a job that was never queued: everything goes back to the buyer's balance."""
     owner, job_id = Wallet(job.wallet), JobId(job.job_id)
     async with engine.chain() as chain:
-        found = await chain.job(owner, job_id)
+        found = await chain.seen_job(owner, job_id)
         if found is None or found.status.final:
             return await engine.tables.advance(job, Stage.REFUNDED)
         if found.status is not JobStatus.OPEN:
@@ -126,7 +126,7 @@ def _open_columns(transaction: SignedTransaction) -> dict[str, Any]:
 
 
 async def _is_open(chain: EscrowClient, job: JobRow) -> bool:
-    return await chain.job(Wallet(job.wallet), JobId(job.job_id)) is not None
+    return await chain.seen_job(Wallet(job.wallet), JobId(job.job_id)) is not None
 
 
 async def _send_cancel(engine: Engine, chain: EscrowClient, job: JobRow) -> None:

@@ -64,7 +64,9 @@ class KeystoreOwner:
         self.wallet: Wallet | None = self._keystore.address()
 
     async def answer(self, requests: Sequence[WalletRequest]) -> list[WalletAnswer]:
-        with self._keystore.unlock(Passwords().ask(f"Password of the wallet {self.wallet}")) as signer:
+        password = Passwords().ask(f"Password of the wallet {self.wallet}")
+        with self._keystore.unlock(password) as signer:
+            password.wipe()
             return await answer_with(signer, requests)
 
 

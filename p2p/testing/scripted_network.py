@@ -21,6 +21,7 @@ from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import CyxWizError, Refused
 from p2p.core.ids import JobId, Wallet
 from p2p.core.jobspec import JobSpec
+from p2p.core.login import uri_of
 from p2p.core.manifest import FileEntry, Manifest, make_manifest
 from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply, LoginRequest
 from p2p.core.messages.jobs import (
@@ -234,13 +235,15 @@ class ScriptedCoordinator:
     # -- handlers
 
     async def _challenge(self, call: Call) -> Challenge:
-        wallet = decode(ChallengeRequest, call.payload).wallet
+        request = decode(ChallengeRequest, call.payload)
         text = "\n".join(
             (
-                "cyxwiz wants you to sign in with your Solana account:",
-                wallet,
+                f"{request.domain} wants you to sign in with your Solana account:",
+                request.wallet,
                 "",
                 f"Log in to CyxWiz as engine from peer {call.peer_id}. This moves no money.",
+                "",
+                f"URI: {uri_of(request.domain)}",
             )
         )
         return Challenge(self.challenge_text or text, "nonce", 2**40)

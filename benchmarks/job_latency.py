@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +101,17 @@ async def _job(home: Home, folder: Path, out: Path) -> tuple[float, float]:
         "overrides": {"gpu_type": "cpu"},
     }
     plan: dict[str, Any] = {}
-    async for item in agent.stream("plan", params):
-        plan = item.get("plan", plan)
+    async with aclosing(agent.stream("plan", params)) as items:
+        async for item in items:
+            plan = item.get("plan", plan)
     begun = time.time()
     await agent.call("start", {"job": plan["job_id"]})
     job: dict[str, Any] = {}
     with trio.fail_after(JOB_TIMEOUT_S):
-        async for job in agent.stream("watch", {"job": plan["job_id"]}):
-            if job["final"]:
-                break
+        async with aclosing(agent.stream("watch", {"job": plan["job_id"]})) as news:
+            async for job in news:
+                if job["final"]:
+                    break
     if not job["succeeded"]:
         raise SystemExit(f"the job failed: {job['failure_words']} {job['detail']}")
     first_line = float((out / "log.txt").read_text().split()[0])

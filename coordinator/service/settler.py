@@ -17,6 +17,7 @@ from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
 from p2p.chain.accounts import OnChainJob
 from p2p.chain.errors import ProgramRefused
+from p2p.chain.past import PastJob
 from p2p.chain.transaction import OutcomeKind, SignedTransaction
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.ids import JobId, Wallet
@@ -102,6 +103,7 @@ class Settler:
         job, on_chain = await self._both(action)
         if await self._is_decided(action, on_chain):
             return None
+        assert isinstance(on_chain, OnChainJob)  # a closed one has ended, and that decides
         transaction = await signing.sign(self._context, action, job, on_chain)
         await self._context.effect("signed")
         stored = await self._context.run(lambda tx: self._store(tx, action, transaction))
@@ -144,13 +146,16 @@ class Settler:
             if not await self._is_decided(action, on_chain):
                 raise
 
-    async def _both(self, action: ActionRow) -> tuple[JobRow, OnChainJob]:
+    async def _both(self, action: ActionRow) -> tuple[JobRow, OnChainJob | PastJob]:
         job = await self._context.run(lambda tx: jobs.find(tx, action.job_id))
         if job is None:
             raise Refused("unknown_job", f"There is no job {action.job_id}.")
-        return job, await self._context.chain.existing_job(Wallet(job.buyer), JobId(job.job_id))
+        on_chain = await self._context.chain.seen_job(Wallet(job.buyer), JobId(job.job_id))
+        if on_chain is None:
+            raise Refused("no_such_escrow", f"No escrow was opened for job {job.job_id}.")
+        return job, on_chain
 
-    async def _is_decided(self, action: ActionRow, on_chain: OnChainJob) -> bool:
+    async def _is_decided(self, action: ActionRow, on_chain: OnChainJob | PastJob) -> bool:
         if verdicts.stands(action, on_chain):
             await self._finish(action, on_chain)
             return True
@@ -175,7 +180,7 @@ class Settler:
         )
         logger.error("%s of job %s cannot be done: %s", action.kind, action.job_id, error)
 
-    async def _finish(self, action: ActionRow, on_chain: OnChainJob | None = None) -> None:
+    async def _finish(self, action: ActionRow, on_chain: OnChainJob | PastJob | None = None) -> None:
         await self._context.effect("confirmed")
         done = await self._what_is_done(action, on_chain)
         job = await self._context.run(lambda tx: verdicts.confirm(tx, action, self._context.now_s(), done))
@@ -185,11 +190,13 @@ class Settler:
         self._context.dispatch.set()
         self._context.settle.set()
 
-    async def _what_is_done(self, action: ActionRow, on_chain: OnChainJob | None) -> verdicts.Done:
+    async def _what_is_done(self, action: ActionRow, on_chain: OnChainJob | PastJob | None) -> verdicts.Done:
         """``on_chain``: the job, unless the action's own transaction is known to have landed."""
         if action.kind == outbox.CLAIM:
             if on_chain is None:
                 _, on_chain = await self._both(action)
+            if isinstance(on_chain, PastJob):
+                return verdicts.Done(window_ends_at_s=self._context.now_s())
             ends_at_s = await signing.window_ends_at_s(self._context, on_chain)
             return verdicts.Done(window_ends_at_s=ends_at_s)
         return verdicts.Done(used_units=None if on_chain is None else on_chain.used_units)

@@ -10,6 +10,7 @@ import trio
 from coordinator.domain.leases import is_expired
 from coordinator.domain.reasons import Reason
 from coordinator.service.claims import Claims, withdraw
+from coordinator.service.closer import Closer
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
 from coordinator.service.history import differing
@@ -22,11 +23,13 @@ from coordinator.service.verdicts import GIVEN_BACK, PAID
 from coordinator.store import jobs, ledger, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow
-from p2p.core.errors import CyxWizError, Refused
+from p2p.chain.accounts import OnChainJob
+from p2p.core.errors import CyxWizError
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import (
     BEAT_FLUSH_S,
     CLAIM_SWEEP_S,
+    CLOSE_SWEEP_S,
     LEASE_S,
     LEASE_SWEEP_S,
     RECONCILE_SWEEP_S,
@@ -40,11 +43,14 @@ logger = logging.getLogger(__name__)
 class Sweeps:
     """The periodic work of one coordinator."""
 
-    def __init__(self, context: Context, registry: Registry, escrow: Escrow, claims: Claims) -> None:
+    def __init__(
+        self, context: Context, registry: Registry, escrow: Escrow, claims: Claims, closer: Closer
+    ) -> None:
         self._context = context
         self._registry = registry
         self._escrow = escrow
         self._claims = claims
+        self._closer = closer
         self._seen_seq = 0
         self._seen_wallet = ""
         self._started_at_s = 0.0
@@ -56,6 +62,7 @@ class Sweeps:
             nursery.start_soon(every, LEASE_SWEEP_S, self.lose_leases, "leases")
             nursery.start_soon(every, RECONCILE_SWEEP_S, self.reconcile, "reconciliation")
             nursery.start_soon(every, CLAIM_SWEEP_S, self._claims.sweep, "claims")
+            nursery.start_soon(every, CLOSE_SWEEP_S, self._closer.sweep, "closing")
 
     async def refresh_leases(self) -> None:
         """At the start: a coordinator that was away holds nobody's silence against them."""
@@ -102,17 +109,14 @@ class Sweeps:
         # What nodes have to say of the time when there was no coordinator has come by then.
         if now_s >= self._started_at_s + LEASE_S:
             await self._tell(await self._context.run(partial(end_stuck, job_id=job.job_id, now_s=now_s)))
-        try:
-            on_chain = await self._context.chain.job(Wallet(job.buyer), JobId(job.job_id))
-        except Refused:
-            return  # closed on chain; its verdict was read before that, or an operator has to look
+        on_chain = await self._context.chain.seen_job(Wallet(job.buyer), JobId(job.job_id))
         if on_chain is None:
             return
         if on_chain.status in GIVEN_BACK:
             await self._close(job)
         elif on_chain.status in PAID:
             await self._claims.paid_on_chain(job)
-        elif is_expired_on_chain(on_chain, now_s):
+        elif isinstance(on_chain, OnChainJob) and is_expired_on_chain(on_chain, now_s):
             await self._tell(await self._context.run(partial(end_expired, job_id=job.job_id, now_s=now_s)))
 
     async def _tell(self, ended: JobRow | None) -> None:

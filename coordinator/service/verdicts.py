@@ -11,6 +11,7 @@ from coordinator.store import jobs, ledger, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
 from p2p.chain.accounts import JobStatus, OnChainJob
+from p2p.chain.past import PastJob
 from p2p.core.states import FailureCode, JobState
 
 GIVEN_BACK = (JobStatus.REFUNDED, JobStatus.CANCELLED, JobStatus.RECLAIMED)
@@ -66,6 +67,7 @@ def _settled(tx: Tx, job: JobRow, action: ActionRow, used_units: int, now_s: flo
         signature=action.signature,
     )
     ledger.post(tx, transfer, now_s)
+    outbox.close(tx, moved, now_s)
     return moved
 
 
@@ -84,12 +86,15 @@ def given_back(tx: Tx, job: JobRow, signature: str, reason: Reason, now_s: float
     moved = jobs.move(tx, job, JobState.REFUNDED, reason.value, now_s)
     transfer = rules.refund(job.buyer, job.job_id, job.money, job.deposit_units, signature)
     ledger.post(tx, transfer, now_s)
+    outbox.close(tx, moved, now_s)
     return moved
 
 
-def stands(action: ActionRow, on_chain: OnChainJob) -> bool:
+def stands(action: ActionRow, on_chain: OnChainJob | PastJob) -> bool:
     """Whether the chain already has what an action wants, whoever brought it there."""
     if action.kind == outbox.ASSIGN:
+        if isinstance(on_chain, PastJob):
+            return False
         return on_chain.status is JobStatus.ASSIGNED and on_chain.node == action.node_wallet
     if action.kind == outbox.REFUND:
         return on_chain.status in GIVEN_BACK
@@ -102,11 +107,11 @@ def stands(action: ActionRow, on_chain: OnChainJob) -> bool:
     return same and on_chain.status in wanted and on_chain.used_units == action.used_units
 
 
-def overtaken(action: ActionRow, on_chain: OnChainJob) -> bool:
+def overtaken(action: ActionRow, on_chain: OnChainJob | PastJob) -> bool:
     """Whether a claim is no longer needed: the job was paid without it."""
     return action.kind == outbox.CLAIM and on_chain.status in PAID
 
 
-def contradicts(action: ActionRow, on_chain: OnChainJob) -> bool:
+def contradicts(action: ActionRow, on_chain: OnChainJob | PastJob) -> bool:
     """Whether the money went back although the action wants something else."""
     return action.kind != outbox.REFUND and on_chain.status in GIVEN_BACK

@@ -23,7 +23,7 @@ def job_view(tx: Tx, job: JobRow, now_s: float, *, whole: bool = True) -> JobVie
         node_addresses=_addresses(tx, job),
         statement=jobs.statement_of(tx, job),
         receipt=jobs.receipt_of(tx, job.job_id),
-        chain=tuple(_entry(action) for action in outbox.of_job(tx, job.job_id)),
+        chain=tuple(_entry(action) for action in outbox.of_job(tx, job.job_id) if _is_shown(action)),
         misfits=why.misfits if why else (),
         nodes_online=why.online if why else 0,
     )
@@ -62,6 +62,11 @@ def _addresses(tx: Tx, job: JobRow) -> tuple[str, ...]:
         return ()
     row = tx.row("nodes.by_peer", peer_id=job.node_peer_id)
     return tuple(row["addresses"][:ADDRESSES_PER_PEER_MAX]) if row else ()
+
+
+def _is_shown(action: ActionRow) -> bool:
+    """A job is not unfinished because its account is still to be closed."""
+    return action.kind != outbox.CLOSE or action.state == "confirmed"
 
 
 def _entry(action: ActionRow) -> ChainEntry:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
+from p2p.core.limits import CLOSE_AFTER_S
 
 ASSIGN, SETTLE, REFUND = "assign", "settle", "refund"
 CLAIM, FINALIZE = "claim", "finalize"
+CLOSE = "close"
 _VERDICTS = (SETTLE, REFUND, FINALIZE)
 _LIVE = ("waiting", "prepared", "sent", "confirmed")
 
@@ -20,8 +22,9 @@ def add(
     state: str = "prepared",
     used_units: int | None = None,
     result_hash: bytes | None = None,
+    after_s: float = 0.0,
 ) -> ActionRow:
-    """Want an action; the settler does it.
+    """Want an action, after a while; the settler does it.
 
     :raises UniqueBroken: (out of the transaction) such an action is under way already.
     """
@@ -39,9 +42,15 @@ def add(
         message=None,
         last_valid_height=None,
         now_s=now_s,
+        due_s=now_s + after_s,
     )
     assert row is not None
     return row
+
+
+def close(tx: Tx, job: JobRow, now_s: float) -> None:
+    """Want the account of an ended job closed; there is no hurry."""
+    add(tx, job, CLOSE, now_s, after_s=CLOSE_AFTER_S)
 
 
 def refund(tx: Tx, job: JobRow, now_s: float) -> None:

@@ -2,19 +2,33 @@
 INSERT INTO outbox (job_id, kind, state, epoch, node_wallet, used_units, result_hash, actor, message,
     last_valid_height, next_try_at_s, created_at_s, updated_at_s)
 VALUES (%(job_id)s, %(kind)s, %(state)s, %(epoch)s, %(node_wallet)s, %(used_units)s, %(result_hash)s, %(actor)s,
-    %(message)s, %(last_valid_height)s, %(now_s)s, %(now_s)s, %(now_s)s)
+    %(message)s, %(last_valid_height)s, %(due_s)s, %(now_s)s, %(now_s)s)
 RETURNING *;
 
 -- name: due
 -- The first unfinished action of each job, if it is due. A worker takes it (see `take`) before it does anything.
 SELECT o.* FROM outbox o
-WHERE o.state IN ('prepared', 'sent') AND o.next_try_at_s <= %(now_s)s
+WHERE o.state IN ('prepared', 'sent') AND o.kind <> 'close' AND o.next_try_at_s <= %(now_s)s
     AND NOT EXISTS (SELECT FROM outbox e WHERE e.job_id = o.job_id AND e.action_id < o.action_id
         AND e.state IN ('prepared', 'sent'))
 ORDER BY o.next_try_at_s, o.action_id LIMIT %(limit)s;
 
 -- name: next_due
-SELECT min(next_try_at_s) AS at_s FROM outbox WHERE state IN ('prepared', 'sent');
+SELECT min(next_try_at_s) AS at_s FROM outbox WHERE state IN ('prepared', 'sent') AND kind <> 'close';
+
+-- name: take_closes
+-- As `take`, a batch of accounts to close.
+UPDATE outbox SET next_try_at_s = %(until_s)s, attempts = attempts + 1, updated_at_s = %(now_s)s
+WHERE action_id IN (SELECT action_id FROM outbox
+    WHERE kind = 'close' AND state IN ('prepared', 'sent') AND next_try_at_s <= %(now_s)s
+    ORDER BY next_try_at_s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING *;
+
+-- name: close_signed
+-- As `signed`; the next try stays where `take_closes` put it.
+UPDATE outbox SET state = 'sent', signed_bytes = %(signed_bytes)s, signature = %(signature)s,
+    last_valid_height = %(last_valid_height)s, updated_at_s = %(now_s)s
+WHERE action_id = %(action_id)s AND kind = 'close' AND state = 'prepared' RETURNING *;
 
 -- name: lock
 SELECT * FROM outbox WHERE action_id = %(action_id)s FOR UPDATE;

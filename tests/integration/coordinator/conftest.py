@@ -182,7 +182,9 @@ class World:
         return found
 
     def actions(self, job_id: str) -> list[ActionRow]:
-        return self.db.transact(lambda tx: tx.all_as(ActionRow, "outbox.of_job", job_id=job_id))
+        """Without the closing of the account, which comes after everything that matters."""
+        found = self.db.transact(lambda tx: tx.all_as(ActionRow, "outbox.of_job", job_id=job_id))
+        return [action for action in found if action.kind != "close"]
 
     async def balance(self, wallet: Wallet, asset: Asset = Asset.USDC) -> int:
         return await self.chain.balance(wallet, asset)

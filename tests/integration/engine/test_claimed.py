@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from p2p.chain.keys import load_keypair
 from p2p.core.clock import SYSTEM_CLOCK
-from p2p.core.errors import EnvironmentFailure
+from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.limits import OUTPUTS_KEPT_S
 from p2p.core.money import cost_units
 from p2p.core.states import JobState
@@ -58,6 +59,36 @@ async def test_a_job_that_is_paid_while_its_results_come(world: Any, stage: Stag
     async with world.engine() as running:
         await check_fetched_and_paid(world, running, job_id)
     assert job_id in world.node.received
+
+
+async def test_a_job_whose_account_was_closed_meanwhile(world: Any) -> None:
+    async with world.engine() as running:
+        job_id = await world.submit(running)
+    await world.coordinator.run(job_id)
+    world.coordinator.deliver(job_id)
+    await world.coordinator.finalize(job_id)
+    job = await world.chain.existing_job(world.buyer, job_id)
+    await world.chain.send_and_confirm(await world.chain.prepare_close(world.coordinator.signer, [job]))
+    async with world.engine() as running:
+        await check_fetched_and_paid(world, running, job_id)
+
+
+async def test_a_refused_job_whose_escrow_is_gone_is_over(world: Any) -> None:
+    """The buyer's wallet took the deposit back and closed the account before the engine did."""
+    world.coordinator.fail["job.submit"] = EnvironmentFailure("peer_busy", "busy")
+    async with world.engine() as running:
+        job_id = (await world.plan(running))["job_id"]
+        await running.api.start({"job": job_id})
+        await running.until(job_id, lambda job: job.stage is Stage.OPENED)
+    chain, buyer = world.chain, load_keypair(world.keypair)
+    await chain.cancel(buyer, world.buyer, job_id)
+    await chain.send_and_confirm(
+        await chain.prepare_close(buyer, [await chain.existing_job(world.buyer, job_id)])
+    )
+    world.coordinator.fail["job.submit"] = Refused("job_closed", "The escrow has ended and was closed.")
+    async with world.engine() as running:
+        await running.until(job_id, lambda job: job.stage is Stage.REFUNDED)
+    assert await world.balance() == START_UNITS
 
 
 async def test_results_that_nobody_fetched_in_time_are_gone(world: Any) -> None:

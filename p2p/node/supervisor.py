@@ -17,13 +17,7 @@ import trio
 
 from p2p.core.clock import Clock
 from p2p.core.errors import CyxWizError, EnvironmentFailure
-from p2p.core.limits import (
-    LOG_DRAIN_S,
-    OUTPUTS_KEPT_S,
-    REASON_MAX_CHARS,
-    RECONNECT_FIRST_S,
-    RECONNECT_MAX_S,
-)
+from p2p.core.limits import LOG_DRAIN_S, OUTPUTS_KEPT_S, REASON_MAX_CHARS, RECONNECT_FIRST_S, RECONNECT_MAX_S
 from p2p.core.manifest import Manifest
 from p2p.core.messages.nodes import PAID_UNFETCHED, Assignment
 from p2p.core.states import FailureCode, JobState

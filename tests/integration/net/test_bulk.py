@@ -8,9 +8,7 @@ import random
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -18,50 +16,14 @@ import trio
 
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.limits import CHUNK_BYTES, CHUNK_RETRIES_MAX
-from p2p.net.bulk import BulkServer, ChunkRef, Path, pull_chunks
+from p2p.net.bulk import BulkServer, Path, pull_chunks
 from p2p.net.bulk_messages import OPEN_METHOD, OpenReply, OpenRequest
 from p2p.net.bulk_threads import ConnectionLost, provide, receive_exactly, send_all
 from p2p.net.chunks import RecordKind, record
 from p2p.net.peer import Peer
+from p2p.testing.chunks import GRANT, Sink, Source
 
 OpenPeer = Callable[..., Awaitable[Peer]]
-
-GRANT = "inputs of 42"
-
-
-class Source:
-    """Chunks in memory."""
-
-    def __init__(self, sizes: list[int]) -> None:
-        self.chunks: dict[bytes, bytes] = {}
-        self.refs: list[ChunkRef] = []
-        for size in sizes:
-            data = os.urandom(size)
-            self.chunks[sha256(data).digest()] = data
-            self.refs.append(ChunkRef(sha256(data).digest(), size))
-        self.reads: Counter[bytes] = Counter()
-
-    def authorise(self, peer_id: str, grant: str) -> None:
-        if grant != GRANT:
-            raise Refused("not_granted", "You may not have this.")
-
-    def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
-        self.reads[chunk_hash] += 1
-        data = self.chunks[chunk_hash]
-        into[: len(data)] = data
-        return len(data)
-
-
-class Sink:
-    """Keeps what it is given, and how often."""
-
-    def __init__(self) -> None:
-        self.chunks: dict[bytes, bytes] = {}
-        self.writes: Counter[bytes] = Counter()
-
-    def write(self, chunk_hash: bytes, data: memoryview) -> None:
-        self.chunks[chunk_hash] = bytes(data)
-        self.writes[chunk_hash] += 1
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,8 @@ class Deployed:
     keys: Operator
 
 
-@pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    folder = tmp_path_factory.mktemp("chain")
+@contextmanager
+def running_chain(folder: Path) -> Iterator[Deployed]:
     server, chain = open_localnet(folder / "net", 0)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -88,6 +87,18 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         thread.join()
         with server.lock:
             chain.close()
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    with running_chain(tmp_path_factory.mktemp("chain")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def run_chain() -> Callable[[Path], AbstractContextManager[Deployed]]:
+    """For a test file that needs a chain of its own, because it moves the clock."""
+    return running_chain
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,13 @@ from p2p.store.stages import Stage
 
 START_UNITS = 10**6
 USED_UNITS = cost_units(40_000, 10)
+
+
+@pytest.fixture(scope="module")
+def deployed(run_chain: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A chain of this file alone, for its clock is moved."""
+    with run_chain(tmp_path_factory.mktemp("claimed")) as made:
+        yield made
 
 
 async def check_fetched_and_paid(world: Any, running: Any, job_id: str) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from p2p.chain.instructions import transfer_lamports
-from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
 from p2p.core.limits import CHUNK_BYTES, SESSION_FUND_LAMPORTS
 from p2p.core.manifest import Manifest
@@ -123,7 +122,8 @@ async def test_a_session_key_that_may_not_spend_enough_is_refused_and_renewed_by
         signer = Account(world.buyer, world.keypair).signer()
         key = running.engine.wallets.session(world.buyer, Asset.USDC).address
         plan = await world.plan(running)
-        await world.chain.authorize(signer, key, Asset.USDC, 1, int(SYSTEM_CLOCK.now_s()) + 86_400)
+        until_s = await world.chain.chain_time_s() + 86_400
+        await world.chain.authorize(signer, key, Asset.USDC, 1, until_s)
         with pytest.raises(Refused) as caught:
             await running.api.start({"job": plan["job_id"]})
         assert caught.value.code == "session_too_small"

@@ -10,7 +10,6 @@ import pytest
 
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer
-from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.ids import new_job_id
 from p2p.core.limits import SESSION_FUND_LAMPORTS
 from p2p.core.money import Asset
@@ -28,7 +27,7 @@ async def test_session_keys_are_listed_and_ended(person: Person, chain: EscrowCl
     found = person("wallet", "deposit", "2", "--yes", "--json").json
     ours = found["assets"][1]["session"]["key"]
     other = Signer.generate().address
-    until_s = int(SYSTEM_CLOCK.now_s()) + 86_400
+    until_s = await chain.chain_time_s() + 86_400
     await chain.authorize(person.signer, other, Asset.SOL, 5, until_s, 1_000_000)
     listed = person("wallet", "sessions", "--json").json
     assert listed[1] == {
@@ -67,7 +66,7 @@ async def test_more_sessions_than_fit_into_one_transaction_are_ended(
     person: Person, chain: EscrowClient
 ) -> None:
     assert person("login", "--keypair", str(person.keypair_file)).code == 0
-    until_s = int(SYSTEM_CLOCK.now_s()) + 86_400
+    until_s = await chain.chain_time_s() + 86_400
     for _ in range(9):
         await chain.authorize(person.signer, Signer.generate().address, Asset.SOL, 1, until_s)
     done = person("wallet", "sessions", "revoke", "--yes", "--json").json

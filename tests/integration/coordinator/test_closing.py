@@ -31,10 +31,11 @@ async def ended(world: Any, count: int) -> tuple[Any, list[str]]:
     for _ in range(count):
         view = await buyer.submit(gpu_type="cpu")
         await buyer.cancel(view.job_id)
-        world.clock.ahead_s += SETTLER_TAKE_S + 1
-        await world.coordinator.settler.work_on(world.actions(view.job_id)[0].action_id)
-        assert world.job(view.job_id).status is JobState.REFUNDED
         found.append(view.job_id)
+    world.clock.ahead_s += SETTLER_TAKE_S + 1
+    for job_id in found:
+        await world.coordinator.settler.work_on(world.actions(job_id)[0].action_id)
+        assert world.job(job_id).status is JobState.REFUNDED
     return buyer, found
 
 

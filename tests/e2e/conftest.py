@@ -68,6 +68,7 @@ class Network:
         done = subprocess.run(
             [sys.executable, "-m", program, *arguments],
             env=self.environment(),
+            cwd=self.home.root,  # results go to ./out unless they are told where
             capture_output=True,
             text=True,
             timeout=CLI_TIMEOUT_S,

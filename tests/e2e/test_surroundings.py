@@ -32,7 +32,13 @@ def test_ctrl_c_leaves_the_job_running(network, job: Make) -> None:
     arguments = ["run", str(folder / "train.py"), "--data", str(folder / "data"), "--yes"]
     command = [sys.executable, "-m", "p2p.engine.cli", *arguments, "--out", str(folder / "out")]
     process = subprocess.Popen(
-        command, env=network.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=network.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         assert process.stdout is not None

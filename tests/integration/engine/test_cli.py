@@ -26,6 +26,7 @@ pytestmark = pytest.mark.process
 @dataclass
 class Cli:
     home: Home
+    folder: Path
 
     def __call__(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, HOME_VARIABLE: str(self.home.root), "PYTHONPATH": str(ROOT)}
@@ -38,13 +39,14 @@ class Cli:
             timeout=TIMEOUT_S,
             check=False,
             stdin=subprocess.DEVNULL,
+            cwd=self.folder,  # results go to ./out unless they are told where
             **options,
         )
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Iterator[Cli]:
-    made = Cli(Home(tmp_path / "home"))
+    made = Cli(Home(tmp_path / "home"), tmp_path)
     try:
         yield made
     finally:

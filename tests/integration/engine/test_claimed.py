@@ -13,7 +13,6 @@ from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.limits import OUTPUTS_KEPT_S
 from p2p.core.money import cost_units
-from p2p.core.states import JobState
 from p2p.store.stages import Stage
 
 START_UNITS = 10**6
@@ -112,19 +111,3 @@ async def test_results_that_nobody_fetched_in_time_are_gone(world: Any) -> None:
     assert (job.charged_units, shown["succeeded"]) == (USED_UNITS, False)
     assert any("not fetched while the node kept them" in event["detail"] for event in shown["events"])
     assert not (world.folder / "out").exists()
-
-
-async def test_a_delivery_whose_money_went_back_is_not_fetched(world: Any) -> None:
-    """Disputed, never resolved, reclaimed: the node releases nothing any more."""
-    world.node.log_ended = False
-    async with world.engine() as running:
-        job_id = await world.submit(running)
-        await world.coordinator.run(job_id)
-        world.coordinator.deliver(job_id)
-        await running.until(job_id, lambda job: job.stage is Stage.FETCHING)
-        await world.coordinator.refund(job_id)
-        world.node.log_ended = True
-        job = await running.until(job_id, lambda job: job.stage is Stage.REFUNDED)
-    assert world.coordinator.views[job_id].state is JobState.REFUNDED
-    assert job.charged_units == 0
-    assert await world.balance() == START_UNITS

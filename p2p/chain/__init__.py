@@ -59,7 +59,7 @@ The client (:mod:`p2p.chain.escrow`)::
         # the life of a transaction: persist what prepare gives before broadcasting it
         await chain.prepare(instructions, payer: Signer, signers=()) -> SignedTransaction
         await chain.broadcast(raw) -> str (signature)   # ProgramRefused | EnvironmentFailure
-        await chain.outcome(signature, last_valid_height) -> Outcome
+        await chain.outcome(signature, last_valid_height, commitment=...) -> Outcome  # or "finalized"
         await chain.send_and_confirm(transaction, timeout_s=...) -> str # re-sends the same bytes; raises
         # people, at once (prepare + send_and_confirm); each returns the signature
         await chain.deposit(owner: Signer, asset, units);   await chain.withdraw(owner, asset, units)

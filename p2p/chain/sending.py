@@ -75,12 +75,16 @@ class ChainSending(ChainReads):
             raise chain_unexpected("another signature than the one sent")
         return signature
 
-    async def outcome(self, signature: str, last_valid_height: int) -> Outcome:
+    async def outcome(
+        self, signature: str, last_valid_height: int, *, commitment: str | None = None
+    ) -> Outcome:
         """What became of a transaction; asks every configured node before it says ``EXPIRED``.
 
+        :param commitment: how sure the chain must be before it counts; else as configured.
         :raises EnvironmentFailure: no node answers.
         """
-        found = await self._status(None, signature)
+        level = _LEVELS[commitment or self.chain.commitment]
+        found = await self._status(None, signature, level)
         if found is not None:
             return found
         expired = 0
@@ -89,7 +93,7 @@ class ChainSending(ChainReads):
                 height = number_of(await self._ask_at(url, "getBlockHeight", {"commitment": "finalized"}))
                 if height > last_valid_height:
                     # asked after the height, so that a landing in between is seen
-                    found = await self._status(url, signature)
+                    found = await self._status(url, signature, level)
                     expired += 1
             except EnvironmentFailure:
                 continue
@@ -107,7 +111,7 @@ class ChainSending(ChainReads):
         except RpcError as error:
             raise chain_unexpected(f"{method}: {error}") from None
 
-    async def _status(self, url: str | None, signature: str) -> Outcome | None:
+    async def _status(self, url: str | None, signature: str, level: int) -> Outcome | None:
         options = {"searchTransactionHistory": True}
         reply = value_of(await self._ask_at(url, "getSignatureStatuses", [signature], options))
         if not isinstance(reply, list) or len(reply) != 1:
@@ -117,8 +121,7 @@ class ChainSending(ChainReads):
             return None
         if not isinstance(status, dict):
             raise chain_unexpected("a signature status that cannot be read")
-        level = _LEVELS.get(str(status.get("confirmationStatus")), 0)
-        if level < _LEVELS[self.chain.commitment]:
+        if _LEVELS.get(str(status.get("confirmationStatus")), 0) < level:
             return Outcome(OutcomeKind.PENDING)
         error = status.get("err")
         if error is not None:

@@ -104,6 +104,13 @@ async def test_a_status_at_the_commitment_is_believed(chain: Any) -> None:
         assert await outcome(chain) is kind
 
 
+async def test_finality_can_be_asked_for(chain: Any) -> None:
+    """What is confirmed may still be dropped; who needs to know for good says so."""
+    for status, kind in ((CONFIRMED, OutcomeKind.PENDING), (FINALIZED, OutcomeKind.CONFIRMED)):
+        chain._rpc.status = dict.fromkeys(chain._rpc.urls, status)
+        assert (await chain.outcome("signature", VALID_TO, commitment="finalized")).kind is kind
+
+
 async def test_a_failure_names_its_number_and_word(chain: Any) -> None:
     chain._rpc.status = dict.fromkeys(chain._rpc.urls, FAILED)
     found = await chain.outcome("signature", VALID_TO)

@@ -11,7 +11,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from p2p.core.errors import EnvironmentFailure, UserError
+from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.ids import Wallet, parse_wallet
 
 KEYPAIR_BYTES = 64
@@ -45,6 +45,22 @@ def load_keypair(path: Path) -> Signer:
     :raises UserError: the file is missing, not such an array, or its halves do not belong together.
     """
     return Signer(read_keypair(path))
+
+
+def load_keypair_of(path: Path, wallet: Wallet) -> Signer:
+    """As :func:`load_keypair`, of a file that is known to hold a certain wallet's key.
+
+    :raises Refused: ``other_wallet``: it holds another one's by now.
+    """
+    signer = load_keypair(path)
+    if signer.address != wallet:
+        raise Refused(
+            "other_wallet",
+            f"{path} now holds the key of another wallet than {wallet}.",
+            "Nothing was signed.",
+            f"Put the key of {wallet} back there, or log in with the other wallet.",
+        )
+    return signer
 
 
 def read_keypair(path: Path) -> Keypair:

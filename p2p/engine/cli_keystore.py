@@ -18,9 +18,9 @@ from p2p.chain.secret import Secret
 from p2p.core.errors import UserError
 from p2p.core.ids import Wallet
 from p2p.core.limits import ACCOUNT_INDEX_MAX
-from p2p.engine.cli_money import keystore_path
 from p2p.local import cli
 from p2p.local.home import find_home, make_private
+from p2p.local.wallet_options import keystore_path
 
 _WORDS_ASKED = 2
 _WORDS_TRIES = 3

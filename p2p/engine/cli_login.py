@@ -13,51 +13,40 @@ from rich.text import Text
 from p2p.chain.browser import SignedIn, SignIn, SignTransactions
 from p2p.chain.config import ChainConfig
 from p2p.chain.escrow import EscrowClient
+from p2p.chain.owners import Owner, owner_for
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import CyxWizError
 from p2p.core.ids import Wallet
 from p2p.core.paths import Home
+from p2p.core.wallet_choice import WalletChoice, WalletKind
 from p2p.engine import render
-from p2p.engine.cli_money import ask, keystore_path, print_balances, session_keys
+from p2p.engine.cli_money import ask, print_balances, session_keys
 from p2p.engine.client import EngineClient
-from p2p.engine.owners import BrowserOwner, KeystoreOwner, Owner
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home, load_network_config
+from p2p.local.wallet_options import wallet_options
 
 
 @click.command()
-@click.option("--keypair", type=click.Path(path_type=Path), metavar="FILE", help="A Solana keypair file.")
-@click.option(
-    "--keystore",
-    is_flag=False,
-    flag_value="",
-    metavar="[FILE]",
-    help="Your own encrypted keystore; without FILE the one in the home.",
-)
+@wallet_options
 @json_option
-def login(keypair: Path | None, keystore: str | None, as_json: bool) -> None:
+def login(choice: WalletChoice | None, as_json: bool) -> None:
     """Log in with a wallet, and let this machine's session keys spend its escrow balance.
 
     Without options, a page opens in the browser that has your wallet.
     """
-    if keypair is not None and keystore is not None:
-        raise click.UsageError("--keypair and --keystore exclude each other.")
-    if keypair is not None:
-        found = ask("login", keypair=str(keypair.expanduser().absolute()))
+    choice = choice or WalletChoice(WalletKind.BROWSER)
+    if choice.kind is WalletKind.KEYPAIR:
+        found = ask("login", keypair=str(choice.file))
     else:
-        found = _log_in_here(None if keystore is None else keystore_path(keystore))
+        found = cli.run_async(_log_in, find_home(), owner_for(choice, cli.say), choice.file)
     if as_json:
         cli.print_json(found)
         return
     cli.out.print(Text(f"Logged in as {found['wallet']} until {render.moment(found['expires_at_s'])}."))
     print_balances(found)
-
-
-def _log_in_here(keystore: Path | None) -> dict[str, Any]:
-    owner: Owner = BrowserOwner() if keystore is None else KeystoreOwner(keystore)
-    return cli.run_async(_log_in, find_home(), owner, keystore)
 
 
 async def _log_in(home: Home, owner: Owner, keystore: Path | None) -> dict[str, Any]:

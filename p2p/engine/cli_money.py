@@ -11,12 +11,13 @@ from rich.text import Text
 from p2p.chain.browser import SignedTransactions, SignTransactions
 from p2p.chain.config import ChainConfig
 from p2p.chain.escrow import EscrowClient
+from p2p.chain.owners import Owner, owner_for
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset, format_amount
+from p2p.core.wallet_choice import WalletChoice, WalletKind
 from p2p.engine import render
 from p2p.engine.client import EngineClient
-from p2p.engine.owners import Owner
 from p2p.engine.wallet_requests import SessionKeys, WalletRequests
 from p2p.local import cli
 from p2p.local.home import find_home, load_network_config
@@ -35,9 +36,14 @@ def ask(name: str, **params: Any) -> Any:
     return cli.run_async(asking)
 
 
-def agreed(owner_shows: bool, yes: bool, question: str) -> bool:
-    """Whether the person agrees; a wallet that shows what it signs asks for itself."""
-    return owner_shows or yes or cli.confirm(question, "Nothing was moved.")
+def owner_of(account: Mapping[str, Any]) -> Owner:
+    """Of the wallet that the agent says is logged in (its command ``account``).
+
+    :raises UserError: the wallet's file is gone or broken.
+    """
+    file = Path(account["file"]) if account["file"] else None
+    choice = WalletChoice(WalletKind(account["kind"]), file)
+    return owner_for(choice, cli.say, Wallet(account["wallet"]))
 
 
 def sign_here(owner: Owner, wallet: Wallet, make: Make) -> list[str]:
@@ -74,11 +80,6 @@ def session_keys(client: EngineClient) -> SessionKeys:
         return {Asset(name): Wallet(key) for name, key in keys.items()}
 
     return found
-
-
-def keystore_path(named: str | Path | None) -> Path:
-    """The keystore that was named, or the home's own."""
-    return Path(named).expanduser().absolute() if named else find_home().engine.keystore
 
 
 def print_moved(found: dict[str, Any], as_json: bool) -> None:

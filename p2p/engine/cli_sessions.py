@@ -14,11 +14,10 @@ from p2p.core.errors import UserError
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset, format_amount
 from p2p.engine import render
-from p2p.engine.cli_money import agreed, ask, sign_here
-from p2p.engine.owners import owner_of
+from p2p.engine.cli_money import ask, owner_of, sign_here
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.local import cli
-from p2p.local.cli import json_option
+from p2p.local.cli import agreed, json_option
 
 _PREFIX_MIN_CHARS = 4
 

@@ -14,16 +14,15 @@ from p2p.chain.browser import SignTransactions
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset, format_amount, parse_amount
 from p2p.core.text import clean_line
+from p2p.core.wallet_choice import WalletKind
 from p2p.engine import render
 from p2p.engine.cli_keystore import create, export, import_wallet, password
-from p2p.engine.cli_money import agreed, ask, print_balances, print_moved, sign_here
+from p2p.engine.cli_money import ask, owner_of, print_balances, print_moved, sign_here
 from p2p.engine.cli_reclaim import reclaim
 from p2p.engine.cli_sessions import sessions
-from p2p.engine.owners import owner_of
 from p2p.engine.wallet_requests import WalletRequests
-from p2p.engine.wallets import WalletKind
 from p2p.local import cli
-from p2p.local.cli import json_option
+from p2p.local.cli import agreed, json_option
 
 _ASSETS = click.Choice([asset.value for asset in Asset])
 _CSV_COLUMNS = ("at", "what", "asset", "units", "amount", "job", "name", "signature", "explorer")

@@ -18,7 +18,8 @@ from p2p.core.limits import CALL_TIMEOUT_S
 from p2p.core.login import DOMAIN, check_challenge, check_domain
 from p2p.core.messages.auth import Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
 from p2p.core.paths import Home
-from p2p.engine.wallets import Account, WalletKind, Wallets, login_ended
+from p2p.core.wallet_choice import WalletKind
+from p2p.engine.wallets import Account, Wallets, login_ended
 from p2p.local.home import load_network_config
 from p2p.net.peer import Peer
 from p2p.wire.codec import decode, encode

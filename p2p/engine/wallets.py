@@ -8,29 +8,21 @@ per wallet and asset, which the wallet authorised on chain up to an amount and a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from p2p.chain.escrow import EscrowClient
-from p2p.chain.keys import Signer, load_keypair, load_or_create_keypair
+from p2p.chain.keys import Signer, load_keypair_of, load_or_create_keypair
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
 from p2p.core.limits import SESSION_LOW_LAMPORTS, WALLET_FEE_LAMPORTS
 from p2p.core.money import Asset, format_amount
 from p2p.core.paths import Home
+from p2p.core.wallet_choice import WalletKind
 from p2p.local.home import make_private
 from p2p.store.engine import EngineTables
 
 _WALLET, _KEYPAIR, _KEYSTORE = "wallet", "keypair_file", "keystore_file"
 _NOT_PAID = "Nothing was sent and nothing was paid."
-
-
-class WalletKind(Enum):
-    """Where a wallet's key lies."""
-
-    BROWSER = "browser"
-    KEYSTORE = "keystore"
-    KEYPAIR = "keypair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +59,7 @@ class Account:
                 "Nothing was signed.",
                 "Use `cyxwiz login` and `cyxwiz wallet …`: they ask the wallet itself.",
             )
-        signer = load_keypair(self.keypair_file)
-        if signer.address != self.wallet:
-            raise Refused(
-                "other_wallet",
-                f"{self.keypair_file} now holds the key of another wallet than the one logged in.",
-                "Nothing was signed.",
-                f"Log in again with `{self.login_command}`.",
-            )
-        return signer
+        return load_keypair_of(self.keypair_file, self.wallet)
 
 
 class Wallets:

@@ -93,6 +93,16 @@ def confirm(question: str, nothing: str) -> bool:
     return click.confirm(question, err=True)
 
 
+def agreed(wallet_shows: bool, yes: bool, question: str, nothing: str = "Nothing was moved.") -> bool:
+    """Whether the person agrees; a wallet that shows what it signs asks for itself."""
+    return wallet_shows or yes or confirm(question, nothing)
+
+
+def say(line: str) -> None:
+    """Something for whoever sits at the terminal, beside what was asked for."""
+    err.print(Text(line))
+
+
 def print_error(error: CyxWizError) -> None:
     """What happened, what it means, what to do: on standard error."""
     what, *rest = error.lines() or ("Something went wrong.",)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from p2p.chain.owners import open_page
 from p2p.core.errors import UserError
 from p2p.engine.cli_sessions import chosen
 from p2p.engine.cli_wallet import history_csv
-from p2p.engine.owners import open_page
 
 ENTRY: dict[str, Any] = {
     "kind": "settle",
@@ -84,10 +84,10 @@ def test_a_browser_in_the_terminal_is_none(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(webbrowser, "get", lambda: webbrowser.GenericBrowser("lynx"))
     monkeypatch.setattr(webbrowser, "open", lambda url: not opened.append(url))
     monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
-    assert not open_page("http://127.0.0.1:1/#token")
+    assert not open_page("http://127.0.0.1:1/#token", print)
     assert opened == []
     monkeypatch.setattr(webbrowser, "get", lambda: webbrowser.GenericBrowser("firefox"))
-    assert open_page("http://127.0.0.1:1/#token")
+    assert open_page("http://127.0.0.1:1/#token", print)
     assert opened == ["http://127.0.0.1:1/#token"]
 
 
@@ -97,5 +97,5 @@ def test_no_browser_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     monkeypatch.setattr(webbrowser, "get", none)
     monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
-    assert not open_page("http://127.0.0.1:1/#token")
-    assert "token" not in capsys.readouterr().err
+    assert not open_page("http://127.0.0.1:1/#token", print)
+    assert "token" not in "".join(capsys.readouterr())

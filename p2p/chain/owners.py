@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
-
-from rich.text import Text
+from typing import Protocol
 
 from p2p.chain.browser import WalletAnswer, WalletRequest, answer_with, ask_wallet_all
-from p2p.chain.keys import load_keypair
+from p2p.chain.keys import load_keypair, load_keypair_of
 from p2p.chain.keystore import Keystore
 from p2p.chain.passwords import Passwords
 from p2p.core.ids import Wallet
-from p2p.engine.wallets import Account, WalletKind
-from p2p.local import cli
+from p2p.core.wallet_choice import WalletChoice, WalletKind
 
 _CONSOLE_BROWSERS = ("elinks", "links", "lynx", "w3m", "www-browser")
 """Browsers that would take the terminal over, and know neither JavaScript nor wallets."""
+
+Say = Callable[[str], object]
+"""Shows a line to whoever sits at the terminal."""
 
 
 class Owner(Protocol):
@@ -46,11 +47,12 @@ class BrowserOwner:
 
     shows_what_it_signs = True
 
-    def __init__(self, wallet: Wallet | None = None) -> None:
+    def __init__(self, say: Say, wallet: Wallet | None = None) -> None:
+        self._say = say
         self.wallet = wallet
 
     async def answer(self, requests: Sequence[WalletRequest]) -> list[WalletAnswer]:
-        return await ask_wallet_all(requests, open_page)
+        return await ask_wallet_all(requests, partial(open_page, say=self._say))
 
 
 class KeystoreOwner:
@@ -71,39 +73,39 @@ class KeystoreOwner:
 
 
 class KeypairOwner:
-    """A key in a plain file."""
+    """A key in a plain file, which is read when something is to be signed."""
 
     shows_what_it_signs = False
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self.wallet: Wallet | None = account.wallet
+    def __init__(self, file: Path, wallet: Wallet | None = None) -> None:
+        """``wallet``: whose key the file holds, if that is known.
 
-    @classmethod
-    def of(cls, file: Path) -> KeypairOwner:
-        """:raises UserError: the file cannot be used."""
-        return cls(Account(load_keypair(file).address, keypair_file=file))
+        :raises UserError: the file cannot be used.
+        """
+        self._file = file
+        self._wallet = wallet or load_keypair(file).address
+        self.wallet: Wallet | None = self._wallet
 
     async def answer(self, requests: Sequence[WalletRequest]) -> list[WalletAnswer]:
-        return await answer_with(self._account.signer(), requests)
+        return await answer_with(load_keypair_of(self._file, self._wallet), requests)
 
 
-def owner_of(account: dict[str, Any]) -> Owner:
-    """Of the wallet that the agent says is logged in (its command ``account``).
+def owner_for(choice: WalletChoice, say: Say, wallet: Wallet | None = None) -> Owner:
+    """The wallet that was chosen. ``wallet``: the only account that will do, if there is one.
 
     :raises UserError: the wallet's file is gone or broken.
     """
-    wallet, file = Wallet(account["wallet"]), Path(account["file"] or "")
-    match WalletKind(account["kind"]):
+    file = choice.file or Path()
+    match choice.kind:
         case WalletKind.BROWSER:
-            return BrowserOwner(wallet)
+            return BrowserOwner(say, wallet)
         case WalletKind.KEYSTORE:
             return KeystoreOwner(file)
         case WalletKind.KEYPAIR:
-            return KeypairOwner(Account(wallet, keypair_file=file))
+            return KeypairOwner(file, wallet)
 
 
-def open_page(address: str) -> bool:
+def open_page(address: str, say: Say) -> bool:
     """Open the wallet page; where there is no browser, show its address to whoever sits at the terminal.
 
     Whoever has the address first has the page: it is shown on a terminal only, never in a log.
@@ -116,6 +118,6 @@ def open_page(address: str) -> bool:
         pass
     if not sys.stderr.isatty():
         return False
-    cli.err.print("No browser could be opened. Open this page in the one that has your wallet:")
-    cli.err.print(Text(f"  {address}"))
+    say("No browser could be opened. Open this page in the one that has your wallet:")
+    say(f"  {address}")
     return True

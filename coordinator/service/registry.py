@@ -9,7 +9,7 @@ from coordinator.domain.metering import used_seconds, used_units
 from coordinator.service.checks import check_advert, check_heartbeat, check_held
 from coordinator.service.context import Context
 from coordinator.store import jobs, nodes
-from coordinator.store.database import Tx
+from coordinator.store.database import Row, Tx
 from coordinator.store.nodes import Beat
 from coordinator.store.records import JobRow, LoginRow
 from p2p.core.errors import EnvironmentFailure, Refused
@@ -33,6 +33,9 @@ from p2p.core.money import fee_of
 from p2p.core.states import JobState
 
 Resend = Callable[[JobRow], None]
+
+_AFTER_ALL = 2**63 - 1
+"""A place in the queue behind every job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,22 +167,16 @@ class Registry:
 
     async def earnings(self, login: LoginRow, request: EarningsRequest) -> EarningsReply:
         """``node.earnings``."""
-        limit = max(1, min(request.limit, JOBS_LISTED_MAX))
-        rows = await self._context.run(lambda tx: tx.rows("jobs.earnings", wallet=login.wallet, limit=limit))
-        return EarningsReply(
-            tuple(
-                Earning(
-                    job_id=row["job_id"],
-                    at_s=row["updated_at_s"],
-                    asset=row["asset"],
-                    net_units=row["used_units"] - fee_of(row["used_units"], row["fee_bps"]),
-                    fee_units=fee_of(row["used_units"], row["fee_bps"]),
-                    state=JobState(row["state"]),
-                    signature=row["signature"],
-                )
-                for row in rows
+        rows = await self._context.run(
+            lambda tx: tx.rows(
+                "jobs.earnings",
+                wallet=login.wallet,
+                before_seq=request.before_seq if request.before_seq > 0 else _AFTER_ALL,
+                since_s=request.since_s,
+                limit=max(1, min(request.limit, JOBS_LISTED_MAX)),
             )
         )
+        return EarningsReply(tuple(_earning(row) for row in rows))
 
     def forget(self, peer_id: str) -> None:
         """The connection is gone; what the node said last is still flushed."""
@@ -204,6 +201,23 @@ class Registry:
             self._beats = {**beats, **self._beats}
             self._renewals = {**renewals, **self._renewals}
             raise
+
+
+def _earning(row: Row) -> Earning:
+    fee_units = fee_of(row["used_units"], row["fee_bps"])
+    return Earning(
+        job_id=row["job_id"],
+        at_s=row["updated_at_s"],
+        asset=row["asset"],
+        net_units=row["used_units"] - fee_units,
+        fee_units=fee_units,
+        state=JobState(row["state"]),
+        signature=row["signature"],
+        name=row["name"],
+        used_seconds=row["used_seconds"],
+        review_ends_at_s=row["review_ends_at_s"],
+        seq=row["queue_seq"],
+    )
 
 
 def _write_renewals(tx: Tx, renewals: list[Renewal]) -> None:

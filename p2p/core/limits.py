@@ -97,6 +97,7 @@ STAGING_MAX_S = 2 * 3600.0
 JOB_NAME_MAX_CHARS = 64
 REASON_MAX_CHARS = 500
 JOBS_LISTED_MAX = 500
+EARNINGS_LISTED_MAX = 20_000  # of one node, summed up at once
 EVENTS_PER_REPLY_MAX = 500
 
 # -- a job's container

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -13,7 +10,6 @@ import click
 from p2p.chain.browser import SignTransactions
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset, format_amount, parse_amount
-from p2p.core.text import clean_line
 from p2p.core.wallet_choice import WalletKind
 from p2p.engine import render
 from p2p.engine.cli_keystore import create, export, import_wallet, password
@@ -23,10 +19,10 @@ from p2p.engine.cli_sessions import sessions
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.local import cli
 from p2p.local.cli import agreed, json_option
+from p2p.local.csv_text import csv_text, safe_cell, utc_cell
 
 _ASSETS = click.Choice([asset.value for asset in Asset])
 _CSV_COLUMNS = ("at", "what", "asset", "units", "amount", "job", "name", "signature", "explorer")
-_NAME_MAX_CHARS = 200
 
 
 def _asset_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,31 +133,20 @@ def history(limit: int, as_csv: bool, as_json: bool) -> None:
 
 
 def history_csv(entries: Sequence[dict[str, Any]]) -> str:
-    """RFC 4180, one line for each entry; times are UTC, amounts in base units and in whole ones."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_CSV_COLUMNS)
-    for entry in entries:
-        asset = Asset(entry["asset"]) if entry["asset"] else None
-        at_s = entry["at_s"]
-        writer.writerow(
-            [
-                "" if at_s is None else datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                entry["kind"],
-                "" if asset is None else asset.symbol,
-                "" if asset is None else entry["units"],
-                "" if asset is None else format_amount(entry["units"], asset, symbol=False),
-                entry["job_id"] or "",
-                _cell(entry["job_name"] or ""),
-                entry["signature"],
-                entry["explorer"] or "",
-            ]
-        )
-    return text.getvalue()
+    """One line for each entry; times are UTC, amounts in base units and in whole ones."""
+    return csv_text(_CSV_COLUMNS, [_csv_row(entry) for entry in entries])
 
 
-def _cell(text: str) -> str:
-    """A name that no spreadsheet takes for a formula
-    (https://owasp.org/www-community/attacks/CSV_Injection)."""
-    cleaned = clean_line(text, _NAME_MAX_CHARS)
-    return f"'{cleaned}" if cleaned[:1] in ("=", "+", "-", "@") else cleaned
+def _csv_row(entry: dict[str, Any]) -> list[object]:
+    asset = Asset(entry["asset"]) if entry["asset"] else None
+    return [
+        utc_cell(entry["at_s"]),
+        entry["kind"],
+        "" if asset is None else asset.symbol,
+        "" if asset is None else entry["units"],
+        "" if asset is None else format_amount(entry["units"], asset, symbol=False),
+        entry["job_id"] or "",
+        safe_cell(entry["job_name"] or ""),
+        entry["signature"],
+        entry["explorer"] or "",
+    ]

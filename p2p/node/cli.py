@@ -5,27 +5,22 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from p2p.core.clock import SYSTEM_CLOCK
-from p2p.core.errors import EnvironmentFailure, ExitCode, UserError
+from p2p.core.errors import ExitCode, UserError
 from p2p.core.limits import GIB, JOBS_LISTED_MAX
-from p2p.core.money import Asset, format_amount, format_usd
-from p2p.core.paths import Home
-from p2p.core.states import JobState
+from p2p.core.money import format_usd
 from p2p.core.text import clean_line
 from p2p.local import cli as frame
-from p2p.local.client import LocalClient
 from p2p.local.home import find_home, make_private
 from p2p.local.platform import ProcessLock, is_locked
+from p2p.node.cli_common import ask, duration, short, when
+from p2p.node.cli_earnings import earnings
 from p2p.node.settings import change_settings, load_settings, price_from_text, save_settings, settings_path
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_START_HINT = "Start it: cyxwiz-node run"
-_ID_SHOWN_CHARS = 12
 _NOISY = {"httpx": logging.WARNING, "libp2p": logging.CRITICAL}  # what matters of them is raised, not logged
 _CHECK_LINE_MAX_CHARS = 500
 
@@ -33,6 +28,9 @@ _CHECK_LINE_MAX_CHARS = 500
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def node() -> None:
     """Rent out this machine: run the agent, see what it does and earns."""
+
+
+node.add_command(earnings)
 
 
 @node.command()
@@ -100,48 +98,12 @@ def jobs(limit: int, as_json: bool) -> None:
         frame.print_json(found)
         return
     rows = [
-        (job["job_id"][:_ID_SHOWN_CHARS], job["name"], job["phase"], _when(job["accepted_at_s"]),
-         _seconds(job["run_seconds"]), job["gpu_uuid"] or "cpu", job["detail"])
+        (short(job["job_id"]), job["name"], job["phase"], when(job["accepted_at_s"]),
+         duration(job["run_seconds"]), job["gpu_uuid"] or "cpu", job["detail"])
         for job in found
     ]  # fmt: skip
     columns = ("job", "name", "phase", "taken", ">ran", "gpu", "detail")
     frame.print_table(columns, rows, "This node has not run a job yet.")
-
-
-@node.command()
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, JOBS_LISTED_MAX))
-@frame.json_option
-def earnings(limit: int, as_json: bool) -> None:
-    """What the jobs earned, after the platform's fee, newest first."""
-    found = ask("earnings", {"limit": limit})
-    if as_json:
-        frame.print_json(found)
-        return
-    rows = [
-        (earning["job_id"][:_ID_SHOWN_CHARS], _when(earning["at_s"]), earning["state"],
-         format_amount(earning["net_units"], Asset(earning["asset"])),
-         format_amount(earning["fee_units"], Asset(earning["asset"])), earning["signature"])
-        for earning in found
-    ]  # fmt: skip
-    columns = ("job", "when", "state", ">earned", ">fee", "transaction")
-    frame.print_table(columns, rows, "Nothing earned yet.")
-    for line in earned_in_all(found):
-        frame.out.print(line, markup=False)
-
-
-def earned_in_all(found: list[dict[str, Any]]) -> list[str]:
-    """What was paid, and what was earned but is not paid yet, by asset."""
-    lines = []
-    for asset in Asset:
-        for word, paid in (("paid", True), ("not paid yet", False)):
-            units = sum(
-                earning["net_units"]
-                for earning in found
-                if earning["asset"] == asset.value and (earning["state"] == JobState.SETTLED.value) is paid
-            )
-            if units:
-                lines.append(f"{word}: {format_amount(units, asset)}")
-    return lines
 
 
 @node.command("set")
@@ -202,22 +164,6 @@ def clean() -> None:
             frame.out.print(f"removed {removed}", markup=False)
 
 
-def ask(method: str, params: dict[str, Any] | None = None) -> Any:
-    """Ask the agent of this home.
-
-    :raises EnvironmentFailure: ``agent_not_running`` and what the agent answers.
-    """
-    home: Home = find_home()
-    if not is_locked(home.node.lock):
-        raise EnvironmentFailure(
-            "agent_not_running",
-            f"No node agent runs on {home.root}.",
-            "Nothing was asked and nothing was changed.",
-            _START_HINT,
-        )
-    return frame.run_async(LocalClient(home.node.socket).call, method, params)
-
-
 def _settings_values(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as settings.
 
@@ -270,7 +216,7 @@ def _print_status(found: dict[str, Any]) -> None:
     disk = f"{hardware['disk_free_bytes'] / GIB:.0f} GB"
     load = f"CPU {reading['cpu_percent']:.0f} %, memory {memory}, disk free {disk}"
     rows = [
-        ("coordinator", f"{state}, last heard {_when(last) if last else 'never'}"),
+        ("coordinator", f"{state}, last heard {when(last) if last else 'never'}"),
         ("available", "yes" if found["available"] else "no"),
         ("network", found["cluster"] or "unknown yet"),
         ("wallet", found["wallet"]),
@@ -287,7 +233,7 @@ def _print_status(found: dict[str, Any]) -> None:
             if line:
                 frame.out.print(line, markup=False)
     running = [
-        (job["job_id"][:_ID_SHOWN_CHARS], job["name"], job["phase"], _seconds(job["run_seconds"]))
+        (short(job["job_id"]), job["name"], job["phase"], duration(job["run_seconds"]))
         for job in found["jobs"]
     ]
     frame.print_table(("job", "name", "phase", ">ran"), running, "No job is here now.")
@@ -302,18 +248,6 @@ def _print_check(row: dict[str, Any]) -> None:
     for number, line in enumerate(lines):
         indent = " " * 9 if number else ""
         frame.out.print(indent + clean_line(line, _CHECK_LINE_MAX_CHARS), markup=False)
-
-
-def _when(at_s: float) -> str:
-    local = datetime.fromtimestamp(at_s, UTC).astimezone()
-    today = datetime.fromtimestamp(SYSTEM_CLOCK.now_s(), UTC).astimezone().date()
-    return local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M")
-
-
-def _seconds(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 def main() -> None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from p2p.core.errors import CyxWizError, UserError
-from p2p.core.limits import JOBS_LISTED_MAX
-from p2p.core.messages.nodes import Assignment, EarningsReply, EarningsRequest
+from p2p.core.limits import EARNINGS_LISTED_MAX, JOBS_LISTED_MAX
+from p2p.core.messages.nodes import Assignment, Earning, EarningsReply, EarningsRequest
+from p2p.core.money import Asset
 from p2p.core.text import clean_name
 from p2p.local.protocol import Json
 from p2p.local.server import Handler
 from p2p.node.checks import check_rows
+from p2p.node.earnings import pay_of
 from p2p.node.reports import run_seconds
 from p2p.node.settings import change_settings
 from p2p.node.staging import Progress
@@ -88,9 +90,19 @@ class LocalApi:
         return found
 
     async def earnings(self, params: dict[str, Any]) -> Json:
-        """What the wallet earned, asked of the coordinator."""
-        reply = await self._agent.link.call("node.earnings", EarningsRequest(_limit(params)), EarningsReply)
-        return [{**asdict(earning), "state": earning.state.value} for earning in reply.earnings]
+        """What the coordinator says that jobs earned and how far their pay is, newest first; ``since_s``:
+        only what has changed since."""
+        limit, since_s = _limit(params, EARNINGS_LISTED_MAX), _since(params)
+        found: list[Earning] = []
+        before = 0
+        while (wanted := min(limit - len(found), JOBS_LISTED_MAX)) > 0:
+            request = EarningsRequest(wanted, since_s, before)
+            page = (await self._agent.link.call("node.earnings", request, EarningsReply)).earnings
+            found += page
+            if len(page) < wanted or (before and page[-1].seq >= before):
+                break
+            before = page[-1].seq
+        return [_earning_json(each) for each in sorted(found, key=lambda each: each.at_s, reverse=True)]
 
     async def settings(self, params: dict[str, Any]) -> Json:
         """The settings as they are."""
@@ -145,6 +157,24 @@ def job_json(record: JobRecord, now_s: float, progress: Progress | None) -> dict
     }
 
 
+def _earning_json(earning: Earning) -> dict[str, Json]:
+    """One job's pay, for people and programs."""
+    return {
+        "job_id": earning.job_id,
+        "name": clean_name(earning.name, _NAME_MAX_CHARS),
+        "at_s": earning.at_s,
+        "asset": earning.asset,
+        "decimals": Asset(earning.asset).decimals,
+        "net_units": earning.net_units,
+        "fee_units": earning.fee_units,
+        "used_seconds": earning.used_seconds,
+        "state": earning.state.value,
+        "pay": pay_of(earning.state, earning.review_ends_at_s).value,
+        "review_ends_at_s": earning.review_ends_at_s,
+        "signature": earning.signature,
+    }
+
+
 def error_json(error: CyxWizError | None) -> Json:
     """An error as a value."""
     if error is None:
@@ -152,8 +182,15 @@ def error_json(error: CyxWizError | None) -> Json:
     return {"code": error.code, "what": error.what, "meaning": error.meaning, "hint": error.hint}
 
 
-def _limit(params: dict[str, Any]) -> int:
+def _limit(params: dict[str, Any], most: int = JOBS_LISTED_MAX) -> int:
     limit = params.get("limit", 50)
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= JOBS_LISTED_MAX:
-        raise UserError("bad_limit", f"limit must be a whole number from 1 to {JOBS_LISTED_MAX}.")
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= most:
+        raise UserError("bad_limit", f"limit must be a whole number from 1 to {most}.")
     return limit
+
+
+def _since(params: dict[str, Any]) -> float:
+    since_s = params.get("since_s", 0.0)
+    if isinstance(since_s, bool) or not isinstance(since_s, (int, float)):
+        raise UserError("bad_since", "since_s must be a number of seconds.")
+    return float(since_s)

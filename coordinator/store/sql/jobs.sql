@@ -187,10 +187,13 @@ VALUES (%(job_id)s, %(epoch)s, %(payload)s, %(signer)s, %(signature)s, %(now_s)s
 SELECT payload, signer, signature FROM receipts WHERE job_id = %(job_id)s;
 
 -- name: earnings
-SELECT j.job_id, j.updated_at_s, j.asset, j.used_units, j.fee_bps, j.state,
+-- A page, the newest job first. A claim that stands says until when its review lasts.
+SELECT j.queue_seq, j.job_id, j.name, j.updated_at_s, j.asset, j.used_seconds, j.used_units, j.fee_bps, j.state,
     coalesce((SELECT o.signature FROM outbox o WHERE o.job_id = j.job_id AND o.kind IN ('settle', 'finalize')
-        ORDER BY o.action_id DESC LIMIT 1), '') AS signature
-FROM jobs j WHERE j.node_wallet = %(wallet)s
+        ORDER BY o.action_id DESC LIMIT 1), '') AS signature,
+    (SELECT c.window_ends_at_s FROM outbox c WHERE c.job_id = j.job_id AND c.kind = 'claim'
+        AND c.state = 'confirmed' ORDER BY c.action_id DESC LIMIT 1) AS review_ends_at_s
+FROM jobs j WHERE j.node_wallet = %(wallet)s AND j.queue_seq < %(before_seq)s AND j.updated_at_s >= %(since_s)s
     AND j.state IN ('running', 'delivering', 'completed', 'settled', 'cancelled')
     AND (j.state <> 'cancelled' OR j.used_units > 0)
 ORDER BY j.queue_seq DESC LIMIT %(limit)s;

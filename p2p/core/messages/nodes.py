@@ -170,14 +170,24 @@ class StateReport:
 
 @dataclass(frozen=True, slots=True)
 class EarningsRequest:
-    """``node.earnings``: what this node's wallet earned, newest first."""
+    """``node.earnings``: what this node's wallet earned, the newest job first; only what has changed since
+    ``since_s``.
+
+    ``before_seq``: for the next page, the ``seq`` of the last one that came; 0 begins.
+    """
 
     limit: int
+    since_s: float = 0.0
+    before_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Earning:
-    """One job's pay, net of the platform's fee, in base units of ``asset``."""
+    """One job's pay, net of the platform's fee, in base units of ``asset``.
+
+    ``at_s``: when it was paid, or last moved on. ``review_ends_at_s``: it was claimed, and the buyer may sign
+    or dispute until then.
+    """
 
     job_id: str
     at_s: float
@@ -186,6 +196,10 @@ class Earning:
     fee_units: int
     state: JobState
     signature: str
+    name: str = ""
+    used_seconds: int = 0
+    review_ends_at_s: float | None = None
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from p2p.chain.localnet_chain import LocalChain
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.ids import JobId
 from p2p.core.limits import CLAIM_AFTER_S, LEASE_S, SETTLER_TAKE_S
-from p2p.core.messages.nodes import PAID_UNFETCHED, HeldJob
+from p2p.core.messages.nodes import PAID_UNFETCHED, EarningsReply, EarningsRequest, HeldJob
 from p2p.core.money import Asset
 from p2p.core.states import FailureCode, JobState
 from p2p.testing.claiming import (
@@ -72,6 +72,33 @@ async def still(make_world: Any, clock: MovableClock) -> AsyncIterator[Any]:
 
 
 # -- the silent buyer
+
+
+async def earning(node: Any) -> Any:
+    (found,) = (await node.call("node.earnings", EarningsRequest(10), EarningsReply)).earnings
+    return found
+
+
+async def test_the_node_is_told_how_far_its_pay_is(still: Any) -> None:
+    _, node, job_id, _ = await assigned(still)
+    running = await earning(node)
+    assert (running.job_id, running.state, running.name) == (job_id, JobState.RUNNING, "digits")
+    assert (
+        await node.call("node.earnings", EarningsRequest(1, 0.0, running.seq), EarningsReply)
+    ).earnings == ()
+    later_s = still.clock.now_s() + 1
+    assert (await node.call("node.earnings", EarningsRequest(1, later_s), EarningsReply)).earnings == ()
+    _, node, job_id = await claimed(still)
+    review = await earning(node)
+    assert review.state is JobState.DELIVERING
+    assert review.used_seconds == 100
+    assert abs(review.review_ends_at_s - still.clock.now_s() - WINDOW_S) < 300
+    await window_passes(still, job_id)
+    paid = await earning(node)
+    assert paid.state is JobState.SETTLED
+    assert paid.net_units == await still.balance(node.signer.address) == review.net_units
+    assert paid.signature
+    assert paid.at_s > review.at_s
 
 
 async def test_a_buyer_who_never_answers_pays_after_the_window(still: Any) -> None:

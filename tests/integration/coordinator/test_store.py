@@ -209,7 +209,7 @@ ROUTINE = {
     ("jobs.latest", "jobs_by_age"): {"state": None, "limit": 50},
     ("jobs.of_buyer", "jobs_of_buyer"): {"buyer": WALLET, "limit": 50},
     ("jobs.expired", "jobs_leased"): {"now_s": NOW_S, "limit": 200},
-    ("jobs.earnings", "jobs_earned"): {"wallet": WALLET, "limit": 50},
+    ("jobs.earnings", "jobs_earned"): {"wallet": WALLET, "before_seq": 9**9, "since_s": 0.0, "limit": 50},
     ("jobs.events_after", "job_events_of_buyer"): {"buyer": WALLET, "after_seq": 0, "limit": 50},
     ("ledger.users", "balances_pkey"): {"after": "", "limit": 200},
     ("ledger.total", "postings_of_account"): {"account": "fees", "asset": "usdc"},

@@ -21,6 +21,9 @@ from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply,
 from p2p.core.messages.nodes import (
     Assignment,
     AssignReply,
+    Earning,
+    EarningsReply,
+    EarningsRequest,
     Heartbeat,
     HeartbeatReply,
     HeldJob,
@@ -72,6 +75,7 @@ class Coordinator:
     must_log_in: bool = True
     challenge: str = ""
     refused_states: set[JobState] = field(default_factory=set)
+    earned: list[Earning] = field(default_factory=list)
     silent: bool = False  # to heartbeats, as through a connection that died without a word
     changed: trio.Event = field(default_factory=trio.Event)
 
@@ -86,6 +90,7 @@ class Coordinator:
             "node.register": self._register,
             "node.heartbeat": self._heartbeat,
             "node.leave": self._leave,
+            "node.earnings": self._earnings,
             "job.report": self._report,
         }
         for method, handler in handlers.items():
@@ -160,6 +165,16 @@ class Coordinator:
         self.left = True
         self._notify()
         return encode(Ack())
+
+    async def _earnings(self, call: Call) -> bytes:
+        self._check_login()
+        request = decode(EarningsRequest, call.payload)
+        page = [
+            each
+            for each in sorted(self.earned, key=lambda each: each.seq, reverse=True)
+            if each.at_s >= request.since_s and (not request.before_seq or each.seq < request.before_seq)
+        ]
+        return encode(EarningsReply(tuple(page[: request.limit])))
 
     async def _report(self, call: Call) -> bytes:
         self._check_login()

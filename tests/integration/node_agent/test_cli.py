@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
@@ -14,7 +16,11 @@ import pytest
 import trio
 
 from p2p.core.errors import ExitCode
+from p2p.core.limits import JOBS_LISTED_MAX
+from p2p.core.messages.nodes import Earning
+from p2p.core.money import Asset, format_amount
 from p2p.core.paths import Home
+from p2p.core.states import JobState
 from p2p.local.home import HOME_VARIABLE
 
 pytestmark = pytest.mark.process
@@ -116,8 +122,7 @@ async def test_a_running_agent_answers_changes_and_stops(
 
         await node(home.root, "set", "--available", "off")
         await coordinator.until(lambda: not coordinator.registered[-1].advert.available)
-        earnings = await node(home.root, "earnings")
-        assert earnings.code == ExitCode.USAGE  # this scripted coordinator does not serve it
+        await shows_earnings(home.root, coordinator)
         assert (await node(home.root, "stop")).code == 0
         with trio.fail_after(60):
             assert await agent.wait() == 0
@@ -126,3 +131,39 @@ async def test_a_running_agent_answers_changes_and_stops(
         if agent.returncode is None:
             agent.send_signal(signal.SIGKILL)
             await agent.wait()
+
+
+async def shows_earnings(home: Path, coordinator: Any) -> None:
+    """More jobs than a page of the coordinator's holds: none is lost."""
+    assert (await node(home, "earnings")).out.strip() == "Nothing earned yet."
+    assert (await node(home, "earnings", "--json")).json == []
+    start_s = 1_780_000_000.0
+    count = JOBS_LISTED_MAX + 2
+    coordinator.earned += [
+        Earning(f"{seq:032x}", start_s + seq, "usdc", 90, 10, JobState.SETTLED, "5sig", "=1+1", 60, seq=seq)
+        for seq in range(1, count)
+    ]
+    coordinator.earned.append(
+        Earning("ff" * 16, start_s + 9e6, "usdc", 900, 100, JobState.COMPLETED, "", "later", 60, 2e9, count)
+    )
+    shown = (await node(home, "earnings", "--limit", "2")).out
+    assert "claimed and in review until 2033-05-18" in shown
+    assert f"paid: {format_amount(90 * (count - 1), Asset.USDC)} (fee " in shown
+    assert shown.count("5sig") == 1
+    listed = (await node(home, "earnings", "--json", "--limit", "2")).json
+    assert [(each["pay"], each["name"]) for each in listed] == [("in_review", "later"), ("paid", "=1+1")]
+    months = (await node(home, "earnings", "--by", "month", "--json")).json
+    assert sum(month["jobs"] for month in months) == count
+    assert sum(month["pay"]["paid"]["net_units"] for month in months) == 90 * (count - 1)
+    days = await node(home, "earnings", "--by", "day")
+    assert "(UTC" in days.err
+    assert days.out.splitlines()[0].split()[:2] == ["day", "jobs"]
+    later = (await node(home, "earnings", "--since", "2026-06-20", "--csv")).out
+    rows = list(csv.DictReader(io.StringIO(later)))
+    assert [(row["state"], row["net"], row["review_ends_at"]) for row in rows] == [
+        ("in_review", "0.000900", "2033-05-18T03:33:20Z")
+    ]
+    every = list(csv.DictReader(io.StringIO((await node(home, "earnings", "--csv")).out)))
+    assert {row["name"] for row in every} == {"later", "'=1+1"}
+    for wrong in (("--csv", "--json"), ("--since", "yesterday"), ("--by", "year"), ("--limit", "0")):
+        assert (await node(home, "earnings", *wrong)).code == ExitCode.USAGE

@@ -15,7 +15,6 @@ from p2p.core.manifest import FileEntry, Manifest, make_manifest
 from p2p.core.messages.nodes import Assignment
 from p2p.core.money import Asset
 from p2p.core.states import FailureCode
-from p2p.node.cli import earned_in_all
 from p2p.node.jobs import check_assignment
 from p2p.node.reports import failure_of
 from p2p.node.results import describe
@@ -213,18 +212,3 @@ def test_a_lone_error_comes_out_of_its_groups_and_nothing_is_swallowed() -> None
     assert single_error(ExceptionGroup("", [ExceptionGroup("", [error])])) is error
     assert single_error(ExceptionGroup("", [error, ValueError()])) is None
     assert single_error(BaseExceptionGroup("", [KeyboardInterrupt()])) is None
-
-
-def test_what_is_earned_and_what_of_it_is_paid() -> None:
-    def earning(asset: str, units: int, state: str) -> dict[str, object]:
-        return {"asset": asset, "net_units": units, "state": state}
-
-    found = [
-        earning("usdc", 900_000, "settled"),
-        earning("usdc", 100_000, "settled"),
-        earning("usdc", 5, "running"),
-        earning("sol", 7, "completed"),
-    ]
-    lines = ["not paid yet: 0.000000007 SOL", "paid: 1.000000 USDC", "not paid yet: 0.000005 USDC"]
-    assert sorted(earned_in_all(found)) == sorted(lines)
-    assert earned_in_all([]) == []

@@ -505,20 +505,29 @@ Global___StateReport: _TypeAlias = StateReport  # noqa: Y015
 
 @_typing.final
 class EarningsRequest(_message.Message):
-    """node.earnings: what this node's wallet earned, newest first."""
+    """node.earnings: what this node's wallet earned, the newest job first; only what has changed since since_s.
+
+    before_seq: for the next page, the seq of the last one that came; 0 begins.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LIMIT_FIELD_NUMBER: _builtins.int
+    SINCE_S_FIELD_NUMBER: _builtins.int
+    BEFORE_SEQ_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
+    since_s: _builtins.float
+    before_seq: _builtins.int
     def __init__(
         self,
         *,
         limit: _builtins.int = ...,
+        since_s: _builtins.float = ...,
+        before_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_seq", b"before_seq", "limit", b"limit", "since_s", b"since_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -526,7 +535,10 @@ Global___EarningsRequest: _TypeAlias = EarningsRequest  # noqa: Y015
 
 @_typing.final
 class Earning(_message.Message):
-    """One job's pay, net of the platform's fee, in base units of asset."""
+    """One job's pay, net of the platform's fee, in base units of asset. at_s: when it was paid, or last moved on.
+
+    review_ends_at_s: it was claimed, and the buyer may sign or dispute until then.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -537,6 +549,10 @@ class Earning(_message.Message):
     FEE_UNITS_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    USED_SECONDS_FIELD_NUMBER: _builtins.int
+    REVIEW_ENDS_AT_S_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     at_s: _builtins.float
     asset: _builtins.str
@@ -544,6 +560,10 @@ class Earning(_message.Message):
     fee_units: _builtins.int
     state: _common_pb2.JobState.ValueType
     signature: _builtins.str
+    name: _builtins.str
+    used_seconds: _builtins.int
+    review_ends_at_s: _builtins.float
+    seq: _builtins.int
     def __init__(
         self,
         *,
@@ -554,12 +574,18 @@ class Earning(_message.Message):
         fee_units: _builtins.int = ...,
         state: _common_pb2.JobState.ValueType = ...,
         signature: _builtins.str = ...,
+        name: _builtins.str = ...,
+        used_seconds: _builtins.int = ...,
+        review_ends_at_s: _builtins.float | None = ...,
+        seq: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_review_ends_at_s", b"_review_ends_at_s", "review_ends_at_s", b"review_ends_at_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "at_s", b"at_s", "fee_units", b"fee_units", "job_id", b"job_id", "net_units", b"net_units", "signature", b"signature", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_review_ends_at_s", b"_review_ends_at_s", "asset", b"asset", "at_s", b"at_s", "fee_units", b"fee_units", "job_id", b"job_id", "name", b"name", "net_units", b"net_units", "review_ends_at_s", b"review_ends_at_s", "seq", b"seq", "signature", b"signature", "state", b"state", "used_seconds", b"used_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__review_ends_at_s: _TypeAlias = _typing.Literal["review_ends_at_s"]  # noqa: Y015
+    _WhichOneofArgType__review_ends_at_s: _TypeAlias = _typing.Literal["_review_ends_at_s", b"_review_ends_at_s"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__review_ends_at_s) -> _WhichOneofReturnType__review_ends_at_s | None: ...
 
 Global___Earning: _TypeAlias = Earning  # noqa: Y015
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -117,18 +117,12 @@ class Localnet:
         return person
 
 
-@pytest.fixture(scope="session")
-def localnet_type() -> type[Localnet]:
-    """For a test file that needs a chain of its own."""
-    return Localnet
-
-
-@pytest.fixture(scope="session")
-def localnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Localnet]:
-    folder = tmp_path_factory.mktemp("localnet")
+@contextmanager
+def open_chain(folder: Path) -> Iterator[Localnet]:
+    """A chain with its RPC in ``folder``."""
     chain = LocalChain(folder, SYSTEM_CLOCK)
     server = LocalnetServer(chain, 0)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield Localnet(trio.run(bootstrap, server.url, folder), folder)
@@ -137,6 +131,27 @@ def localnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Localnet]:
         server.server_close()
         thread.join(10)
         chain.close()
+
+
+@pytest.fixture(scope="session")
+def localnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Localnet]:
+    with open_chain(tmp_path_factory.mktemp("localnet")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def new_localnet() -> Callable[[Path], Any]:
+    """``with new_localnet(folder) as localnet``, for a test file that moves the chain's clock."""
+    return open_chain
+
+
+@pytest.fixture
+async def chain_clock(localnet: Localnet) -> MovableClock:
+    """As far ahead as the chain is by now."""
+    clock = MovableClock()
+    async with EscrowClient(localnet.config) as chain:
+        clock.ahead_s = max(0.0, await chain.chain_time_s() - clock.now_s())
+    return clock
 
 
 # -- the coordinator

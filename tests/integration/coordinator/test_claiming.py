@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-import trio
 
 from p2p.chain.accounts import JobStatus
-from p2p.chain.deploy import Operator, bootstrap
+from p2p.chain.deploy import Operator
 from p2p.chain.faucet import faucet
-from p2p.chain.localnet import LocalnetServer
-from p2p.chain.localnet_chain import LocalChain
-from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.ids import JobId
 from p2p.core.limits import CLAIM_AFTER_S, LEASE_S, SETTLER_TAKE_S
-from p2p.core.messages.nodes import PAID_UNFETCHED, EarningsReply, EarningsRequest, HeldJob
+from p2p.core.messages.nodes import PAID_UNFETCHED, HeldJob
 from p2p.core.money import Asset
 from p2p.core.states import FailureCode, JobState
 from p2p.testing.claiming import (
@@ -38,67 +33,19 @@ from p2p.testing.marketplace import MovableClock
 
 
 @pytest.fixture(scope="module")
-def localnet(tmp_path_factory: pytest.TempPathFactory, localnet_type: Any) -> Iterator[Any]:
+def localnet(tmp_path_factory: pytest.TempPathFactory, new_localnet: Any) -> Iterator[Any]:
     """A chain of this file alone, for its clock is moved."""
-    folder = tmp_path_factory.mktemp("claiming")
-    chain = LocalChain(folder, SYSTEM_CLOCK)
-    server = LocalnetServer(chain, 0)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield localnet_type(trio.run(bootstrap, server.url, folder), folder)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
-        chain.close()
+    with new_localnet(tmp_path_factory.mktemp("claiming")) as opened:
+        yield opened
 
 
 @pytest.fixture
-async def clock(localnet: Any) -> MovableClock:
-    """As far ahead as the chain is by now."""
-    from p2p.chain.escrow import EscrowClient
-
-    clock = MovableClock()
-    async with EscrowClient(localnet.config) as chain:
-        clock.ahead_s = max(0.0, await chain.chain_time_s() - clock.now_s())
-    return clock
-
-
-@pytest.fixture
-async def still(make_world: Any, clock: MovableClock) -> AsyncIterator[Any]:
-    async with make_world(run=False, clock=clock) as world:
+async def still(make_world: Any, chain_clock: MovableClock) -> AsyncIterator[Any]:
+    async with make_world(run=False, clock=chain_clock) as world:
         yield world
 
 
 # -- the silent buyer
-
-
-async def earning(node: Any) -> Any:
-    (found,) = (await node.call("node.earnings", EarningsRequest(10), EarningsReply)).earnings
-    return found
-
-
-async def test_the_node_is_told_how_far_its_pay_is(still: Any) -> None:
-    _, node, job_id, _ = await assigned(still)
-    running = await earning(node)
-    assert (running.job_id, running.state, running.name) == (job_id, JobState.RUNNING, "digits")
-    assert (
-        await node.call("node.earnings", EarningsRequest(1, 0.0, running.seq), EarningsReply)
-    ).earnings == ()
-    later_s = still.clock.now_s() + 1
-    assert (await node.call("node.earnings", EarningsRequest(1, later_s), EarningsReply)).earnings == ()
-    _, node, job_id = await claimed(still)
-    review = await earning(node)
-    assert review.state is JobState.DELIVERING
-    assert review.used_seconds == 100
-    assert abs(review.review_ends_at_s - still.clock.now_s() - WINDOW_S) < 300
-    await window_passes(still, job_id)
-    paid = await earning(node)
-    assert paid.state is JobState.SETTLED
-    assert paid.net_units == await still.balance(node.signer.address) == review.net_units
-    assert paid.signature
-    assert paid.at_s > review.at_s
 
 
 async def test_a_buyer_who_never_answers_pays_after_the_window(still: Any) -> None:
@@ -129,8 +76,8 @@ async def test_a_buyer_who_never_answers_pays_after_the_window(still: Any) -> No
     assert shown.chain[-1].signature
 
 
-async def test_a_running_coordinator_does_all_of_it_by_itself(make_world: Any, clock: Any) -> None:
-    async with make_world(clock=clock) as world:
+async def test_a_running_coordinator_does_all_of_it_by_itself(make_world: Any, chain_clock: Any) -> None:
+    async with make_world(clock=chain_clock) as world:
         buyer, node = await world.buyer(), world.node()
         await node.join()
         view = await buyer.submit(gpu_type="cpu")
@@ -313,8 +260,8 @@ BOUNDARIES = ["taken", "signed", "stored", "broadcast", "confirmed", "posted"]
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("kind", ["claim", "finalize"])
-async def test_a_crash_at(make_world: Any, clock: MovableClock, kind: str, boundary: str) -> None:
-    async with make_world(run=False, clock=clock) as world:
+async def test_a_crash_at(make_world: Any, chain_clock: MovableClock, kind: str, boundary: str) -> None:
+    async with make_world(run=False, clock=chain_clock) as world:
         buyer, node, job_id = await (delivered if kind == "claim" else claimed)(world)
         used = world.job(job_id).used_units
         await move(world, CLAIM_AFTER_S if kind == "claim" else WINDOW_S + 1)
@@ -323,7 +270,7 @@ async def test_a_crash_at(make_world: Any, clock: MovableClock, kind: str, bound
         with pytest.raises(Crash):
             await work(world, job_id)
         left = next(action for action in world.actions(job_id) if action.kind == kind)
-    async with make_world(run=False, clock=clock) as again:
+    async with make_world(run=False, clock=chain_clock) as again:
         await move(again, SETTLER_TAKE_S + 1)
         await work(again, job_id)
         if kind == "claim":

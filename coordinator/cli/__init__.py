@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from coordinator.cli.money import accounts, ledger, rates
+from coordinator.cli.money import accounts, ledger
+from coordinator.cli.rates import rates
 from coordinator.cli.reads import job, jobs, nodes, status
 from coordinator.cli.serving import migrate, postgres, serve
 from p2p.local import cli as frame

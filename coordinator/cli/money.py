@@ -1,8 +1,7 @@
-"""``rates``, ``accounts``, ``ledger check``."""
+"""``accounts``, ``ledger check``."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import click
@@ -11,12 +10,11 @@ import trio
 from coordinator.cli.common import amount, database, dsn_option, when
 from coordinator.domain.ledger import user
 from coordinator.store import ledger as store_ledger
-from coordinator.store import rates as store_rates
 from coordinator.store.database import Database
 from p2p.core.clock import SYSTEM_CLOCK
-from p2p.core.errors import ExitCode, Refused, UserError
+from p2p.core.errors import ExitCode, Refused
 from p2p.core.limits import POSTINGS_LISTED_MAX
-from p2p.core.money import format_amount, format_usd, parse_usd
+from p2p.core.money import format_amount
 from p2p.local import cli as frame
 from p2p.local.home import find_home
 
@@ -24,63 +22,7 @@ if TYPE_CHECKING:
     from coordinator.service.audit import Findings
     from p2p.chain.config import ChainConfig
 
-_CLASS = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
 _CHECK_WAIT_S = 15.0
-_RESERVED = ("any", "usdc")
-
-
-@click.group()
-def rates() -> None:
-    """What an hour on each GPU class costs, and what a SOL is worth."""
-
-
-@rates.command("list")
-@dsn_option
-@frame.json_option
-def list_rates(dsn: str | None, as_json: bool) -> None:
-    """All rates, in dollars an hour."""
-    with database(dsn) as db:
-        rows, sol = db.transact(lambda tx: (tx.rows("rates.all"), tx.row("rates.sol")))
-    usd_per_sol = sol["usd_micros"] if sol else 0
-    if as_json:
-        frame.print_json({"rates": [dict(row) for row in rows], "sol_usd_micros": usd_per_sol})
-        return
-    table = [
-        (row["gpu_class"], format_usd(row["usd_micros_per_hour"]), _set_when(row["set_at_s"])) for row in rows
-    ]
-    frame.print_table(("class", ">an hour", "set"), table, "There are no rates.")
-    frame.out.print(f"\n1 SOL = {format_usd(usd_per_sol)} (`rates set sol PRICE`)")
-
-
-def _set_when(at_s: float) -> str:
-    return when(at_s) if at_s else "default"
-
-
-@rates.command("set")
-@click.argument("name", metavar="CLASS|sol")
-@click.argument("price", metavar="DOLLARS")
-@dsn_option
-def set_rate(name: str, price: str, dsn: str | None) -> None:
-    """Set the hourly rate of a class, or with `sol` the price of a SOL. Jobs already quoted keep theirs."""
-    name = name.lower()
-    usd_micros = parse_usd(price)
-    if usd_micros <= 0:
-        raise UserError("bad_price", "A price must be more than 0.", "No rate was changed.")
-    if name in _RESERVED or not _CLASS.match(name):
-        raise UserError(
-            "bad_class",
-            f"{name[:40]!r} cannot be a GPU class.",
-            "No rate was changed.",
-            "A class is like rtx4090: lower-case letters, digits, - and _.",
-        )
-    now_s = SYSTEM_CLOCK.now_s()
-    with database(dsn) as db:
-        if name == "sol":
-            db.transact(lambda tx: store_rates.set_sol_price(tx, usd_micros, now_s))
-        else:
-            db.transact(lambda tx: store_rates.set_rate(tx, name, usd_micros, now_s))
-    unit = "a SOL" if name == "sol" else "an hour"
-    click.echo(f"{name}: {format_usd(usd_micros)} {unit}")
 
 
 @click.command()

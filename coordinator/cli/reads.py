@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from coordinator.cli.common import ID_SHOWN_CHARS, PEER_SHOWN_CHARS, amount, database, dsn_option, files, when
+from coordinator.cli.rates import sol_price, sol_words
 from coordinator.domain.ledger import escrow
 from coordinator.service.views import job_view
 from coordinator.store import jobs as job_rows
@@ -70,8 +71,14 @@ def _print_status(found: dict[str, Any], running: bool) -> None:
         ("nodes online", f"{found['nodes_online']} of {found['nodes']}"),
         ("jobs", _counts(found["jobs"])),
         ("chain actions", _counts(found["outbox"])),
+        ("1 SOL", sol_words(found["sol"])),
     ]
     _print_facts(rows)
+    if found["sol"]["watched"] and found["sol"]["fault"]:
+        what = f"quotes in SOL are stopped: the price of SOL {found['sol']['fault']}"
+        frame.out.print(
+            f"ATTENTION       {clean_line(what, _FACT_MAX_CHARS)}", style="bold red", markup=False
+        )
     for row in found["troubled"]:
         what = f"{row['kind']} of job {row['job_id']}: {row['error'] or 'failed'} ({row['attempts']} tries)"
         frame.out.print(
@@ -99,6 +106,7 @@ def _status(tx: Tx) -> dict[str, Any]:
         "nodes": len(nodes_found),
         "nodes_online": sum(bool(row["online"]) for row in nodes_found),
         "jobs": {row["state"]: row["jobs"] for row in tx.rows("jobs.counts")},
+        "sol": sol_price(tx),
         "troubled": tx.rows("outbox.troubled", late_s=SYSTEM_CLOCK.now_s() - ACTION_LATE_S, limit=50),
         "outbox": {f"{row['kind']} {row['state']}": row["actions"] for row in tx.rows("outbox.counts")},
     }

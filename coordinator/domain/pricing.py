@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from p2p.core.errors import Refused, UserError
+from p2p.core.errors import Bug, Refused, UserError
 from p2p.core.jobspec import ANY_GPU, JobConfig
 from p2p.core.limits import AMOUNT_MAX_UNITS, TERMS_LIFETIME_S
 from p2p.core.messages.jobs import RateTerm, Terms
@@ -14,14 +14,18 @@ from p2p.core.money import USD_MICROS, Asset, cost_units, format_usd, usd_to_uni
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """USD micros per hour of each class, and USD micros per SOL; all of it data that the operator sets."""
+    """USD micros per hour of each class; USD micros per SOL, where SOL is asked for."""
 
     usd_micros_per_hour: Mapping[str, int]
-    sol_usd_micros: int
+    sol_usd_micros: int | None = None
 
     def asset_price(self, asset: Asset) -> int:
         """USD micros per whole asset. A USDC is taken as a dollar."""
-        return self.sol_usd_micros if asset is Asset.SOL else USD_MICROS
+        if asset is not Asset.SOL:
+            return USD_MICROS
+        if self.sol_usd_micros is None:
+            raise Bug("a price in SOL is asked for without the price of SOL")
+        return self.sol_usd_micros
 
 
 def rate_terms(config: JobConfig, prices: PriceList, asset: Asset) -> tuple[RateTerm, ...]:
@@ -94,4 +98,5 @@ def make_terms(
         spec_hash=spec_hash,
         coordinator_wallet=coordinator_wallet,
         expires_at_s=int(now_s + TERMS_LIFETIME_S),
+        asset_price_usd_micros=prices.asset_price(asset),
     )

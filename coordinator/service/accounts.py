@@ -39,7 +39,7 @@ class Accounts:
         def work(tx: Tx) -> tuple[Offer, ...]:
             since_s = self._context.now_s() - NODE_SILENT_S
             online = {row["gpu_class"]: row for row in tx.rows("nodes.offers", since_s=since_s)}
-            prices = rates.price_list(tx).usd_micros_per_hour
+            prices = rates.hourly(tx)
             return tuple(_offer(name, usd, online.get(name)) for name, usd in prices.items())
 
         offers = await self._context.run(work)

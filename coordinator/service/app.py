@@ -14,12 +14,15 @@ from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
 from coordinator.service.escrow import Escrow
 from coordinator.service.login import Logins
+from coordinator.service.loops import every
 from coordinator.service.orders import Orders
+from coordinator.service.prices import Prices
 from coordinator.service.registry import Registry
 from coordinator.service.reports import Reports
 from coordinator.service.settlement import Settlement
 from coordinator.service.settler import Settler
 from coordinator.service.sweeps import Sweeps
+from p2p.core.limits import PRICE_SWEEP_S
 from p2p.core.messages.auth import Role
 from p2p.core.messages.jobs import (
     AccountRequest,
@@ -54,7 +57,8 @@ class Coordinator:
         self.dispatcher = Dispatcher(context)
         self.registry = Registry(context, self.dispatcher.assign_soon)
         self.reports = Reports(context)
-        self.orders = Orders(context, self.escrow)
+        self.prices = Prices(context)
+        self.orders = Orders(context, self.escrow, self.prices)
         self.settlement = Settlement(context, self.dispatcher)
         self.accounts = Accounts(context, self.escrow)
         self.settler = Settler(context)
@@ -86,6 +90,7 @@ class Coordinator:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; what came in until then is flushed."""
         await self.sweeps.refresh_leases()
+        await self.prices.watch()
         for method, handler in self.methods():
             self.context.network.serve(method, handler)
         try:
@@ -93,6 +98,7 @@ class Coordinator:
                 nursery.start_soon(self.dispatcher.run)
                 nursery.start_soon(self.settler.run)
                 nursery.start_soon(self.sweeps.run)
+                nursery.start_soon(every, PRICE_SWEEP_S, self.prices.watch, "prices")
                 task_status.started()
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(5.0):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from coordinator.domain.settings import Settings
 from coordinator.service.signals import Board, Signal
 from coordinator.store.database import Database, Tx
 from p2p.chain.accounts import OnChainConfig
@@ -61,6 +62,7 @@ class Context:
     settle: Signal = field(default_factory=Signal)
     events: Board = field(default_factory=Board)
     claim_after_s: float = CLAIM_AFTER_S
+    settings: Settings = field(default_factory=Settings)
 
     async def run(self, work: Callable[[Tx], T]) -> T:
         """One transaction in one thread hop."""

@@ -87,7 +87,7 @@ class Dispatcher:
         if waiting is None or not waiting["jobs"]:
             return [], False
         excluded = tx.row("jobs.any_exclusions", now_s=now_s)
-        prices = rates.price_list(tx).usd_micros_per_hour
+        prices = rates.hourly(tx)
         return free_slots(nodes.online(tx, now_s), prices, now_s), bool(excluded and excluded["found"])
 
     async def _claim(self, free: FreeSlot) -> JobRow | None:

@@ -8,10 +8,11 @@ import trio
 
 from coordinator.domain import ledger as rules
 from coordinator.domain.matching import explain, needs_of
-from coordinator.domain.pricing import make_terms
+from coordinator.domain.pricing import PriceList, make_terms
 from coordinator.service.checks import check_addresses, check_spec
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
+from coordinator.service.prices import Prices
 from coordinator.service.views import job_view
 from coordinator.store import jobs, ledger, nodes, rates
 from coordinator.store.database import Overdrawn, Tx, UniqueBroken
@@ -39,6 +40,7 @@ from p2p.core.messages.jobs import (
     SubmitRequest,
     Terms,
 )
+from p2p.core.money import Asset
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.net.identity import verify_peer_signature
 from p2p.wire.codec import decode, encode
@@ -47,18 +49,21 @@ from p2p.wire.codec import decode, encode
 class Orders:
     """``job.quote``, ``job.submit``, ``job.list``, ``job.show``, ``job.events``."""
 
-    def __init__(self, context: Context, escrow: Escrow) -> None:
+    def __init__(self, context: Context, escrow: Escrow, prices: Prices) -> None:
         self._context = context
         self._escrow = escrow
+        self._prices = prices
 
     async def quote(self, login: LoginRow, request: QuoteRequest) -> Quote:
         """Signed terms, and who could run the job now.
 
         :raises UserError: the specification is wrong, or its GPU type is not known.
-        :raises Refused: ``price_too_low``.
+        :raises Refused: ``price_too_low``, ``sol_price_stopped``.
         """
         job_id = parse_job_id(request.job_id)
         check_spec(request.spec)
+        in_sol = request.spec.asset is Asset.SOL
+        sol_usd_micros = await self._prices.sol_usd_micros() if in_sol else None
         now_s = self._context.now_s()
         spec_hash = statement_hash(Domain.SPEC, encode(request.spec))
 
@@ -69,7 +74,7 @@ class Orders:
                 buyer=login.wallet,
                 asset=request.spec.asset,
                 config=request.spec.config,
-                prices=rates.price_list(tx),
+                prices=PriceList(rates.hourly(tx), sol_usd_micros),
                 fee_bps=self._context.on_chain.fee_bps,
                 spec_hash=spec_hash,
                 coordinator_wallet=self._context.signer.address,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import trio
 
+from coordinator.domain.settings import Settings, parse_settings
 from coordinator.service.adverts import AdvertListener
 from coordinator.service.app import Coordinator
 from coordinator.service.context import Context
@@ -22,7 +23,7 @@ from coordinator.store.migrate import migrate
 from p2p.chain.accounts import OnChainConfig
 from p2p.chain.config import ChainConfig
 from p2p.chain.escrow import EscrowClient
-from p2p.chain.keys import Signer, load_keypair
+from p2p.chain.keys import Signer, load_keypair, to_pubkey
 from p2p.core.clock import SYSTEM_CLOCK, Clock
 from p2p.core.errors import EnvironmentFailure, UserError
 from p2p.core.limits import CHAIN_WAIT_S
@@ -55,6 +56,7 @@ async def serve(options: ServeOptions, ready: Callable[[str], None], clock: Cloc
     with ProcessLock(options.home.coordinator.lock):
         files.address.unlink(missing_ok=True)
         chain_config = ChainConfig.load(options.home.config)
+        settings = _load_settings(options.home.config)
         signer = _load_signer(files.keypair)
         identity = PeerIdentity.load_or_create(options.home.coordinator.peer_key)
         async with trio.open_nursery() as nursery:
@@ -68,7 +70,7 @@ async def serve(options: ServeOptions, ready: Callable[[str], None], clock: Cloc
                     topics=(ADVERTS,),
                     connections_max=connections_max(),
                 ) as peer:
-                    context = Context(db, clock, identity, signer, chain, on_chain, peer)
+                    context = Context(db, clock, identity, signer, chain, on_chain, peer, settings=settings)
                     await _run(context, peer, files, ready)
 
 
@@ -96,6 +98,13 @@ async def _stop_on_signal(
             logger.info("stopping on signal %d", number)
             scope.cancel()
             return
+
+
+def _load_settings(path: Path) -> Settings:
+    settings = parse_settings(path.read_text(encoding="utf-8"))
+    if settings.pyth_account is not None:
+        to_pubkey(settings.pyth_account)
+    return settings
 
 
 def _load_signer(path: Path) -> Signer:

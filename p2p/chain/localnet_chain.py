@@ -168,6 +168,10 @@ class LocalChain:
         account = self._svm.get_account(key)
         return account if account is not None and account.lamports else None
 
+    def put_account(self, key: Pubkey, data: bytes, owner: Pubkey) -> None:
+        """Put an account of another program there, for tests of those who read it; gone after a restart."""
+        self._svm.set_account(key, Account(self.rent(len(data)), data, owner, False))
+
     def accounts_of(self, program: Pubkey) -> list[tuple[Pubkey, Account]]:
         return [
             (key, account) for key, account in self._svm.get_program_accounts(program) if account.lamports

@@ -145,10 +145,17 @@ class ChainReads:
 
     async def chain_time_s(self) -> int:
         """The cluster's own time, by which the program's deadlines pass."""
-        data = await self.account_data(CLOCK_SYSVAR, _SYSVARS)
-        if data is None or len(data) != _CLOCK.size:
-            raise chain_unexpected("no time")
-        return int(_CLOCK.unpack(data)[4])
+        reply = await self.ask("getAccountInfo", str(CLOCK_SYSVAR), self._options())
+        return _time_of(account_of(value_of(reply)))
+
+    async def account_and_time(self, address: object) -> tuple[tuple[bytes, str] | None, int]:
+        """Data and owner of any account (nothing if there is none), and the chain's time in the same slot."""
+        keys = [str(address), str(CLOCK_SYSVAR)]
+        found = value_of(await self.ask("getMultipleAccounts", keys, self._options()))
+        if not isinstance(found, list) or len(found) != len(keys):
+            raise chain_unexpected("not the accounts that were asked for")
+        account = account_of(found[0])
+        return (None if account is None else account[:2]), _time_of(account_of(found[1]))
 
     async def jobs_of(self, owner: Wallet) -> list[OnChainJob]:
         """Every job of a buyer whose account is still there, newest first."""
@@ -176,6 +183,13 @@ class ChainReads:
             raise chain_unexpected("no list of accounts")
         found = [account_of(row.get("account") if isinstance(row, dict) else None) for row in reply]
         return [account[0] for account in found if account is not None]
+
+
+def _time_of(account: tuple[bytes, str, int] | None) -> int:
+    """The time in the clock's account."""
+    if account is None or account[1] != _SYSVARS or len(account[0]) != _CLOCK.size:
+        raise chain_unexpected("no time")
+    return int(_CLOCK.unpack(account[0])[4])
 
 
 def _not_set_up(what: str, cluster: str) -> EnvironmentFailure:

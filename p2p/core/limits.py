@@ -213,6 +213,18 @@ HASHED_FILES_MAX = 200_000  # remembered so that the next job with the same data
 HASHED_FILE_SETTLED_S = 0.1  # a file written to more recently is hashed again next time
 EXCLUDES_MAX = 100
 
+# -- prices
+PRICE_MAX_USD_MICROS = 10**12  # of a whole asset: a million dollars
+SOL_PRICE_AGE_MAX_S = 180  # of the Pyth feed, by the chain's time; it is renewed every minute, or at 0.5 %
+SOL_PRICE_AHEAD_MAX_S = 60  # how far it may be ahead of the chain's time, which lags a little
+SOL_PRICE_CONFIDENCE_MAX_BPS = 100  # how wide its confidence interval may be, of the price
+SOL_PRICE_JUMP_MAX_BPS = 1000  # how far it may be from the feed's own hourly mean
+ADMIN_PRICE_AGE_MAX_S = 3600  # of a price set by hand, but on a localnet, where it does not get old
+PRICE_CACHE_S = 5.0  # one read of the feed answers all quotes of so long
+PRICE_READ_MAX_S = 10.0
+PRICE_SWEEP_S = 15.0  # how often the feed is looked at without a quote, for the operator to see
+PRICE_SEEN_S = 60.0  # what a coordinator saw longer ago than this is not how it is now
+
 # -- coordinator
 TERMS_LIFETIME_S = 900.0  # how long a quoted price can be taken
 NODE_DISK_RESERVE_BYTES = 1 * GIB  # free disk that a node must have beside a job's inputs

@@ -108,6 +108,8 @@ def plan_lines(plan: Json) -> Iterator[tuple[str, str]]:
         for rate in sorted(plan["rates"], key=lambda rate: rate["units_per_hour"])[:6]
     )
     yield "rate", rates
+    if plan["asset"] == Asset.SOL.value:
+        yield "price", f"1 SOL = {format_usd(plan['asset_price_usd_micros'])}, fixed for this job"
     yield "time limit", duration(plan["timeout_s"])
     cheapest, most = amount(plan, plan["cheapest_units"]), amount(plan, plan["deposit_units"])
     spread = f" ({cheapest} on the cheapest class)" if cheapest != most else ""

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
 from p2p.core.jobspec import ANY_GPU, JobSpec
-from p2p.core.limits import FEE_BPS_MAX, OUTPUT_MAX_BYTES
+from p2p.core.limits import FEE_BPS_MAX, OUTPUT_MAX_BYTES, PRICE_MAX_USD_MICROS
 from p2p.core.messages.jobs import JobView, ResultStatement, Terms
-from p2p.core.money import cost_units
+from p2p.core.money import USD_MICROS, Asset, cost_units, usd_to_units
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.wire.codec import decode, encode
 
@@ -52,6 +52,9 @@ def check_terms(
         and any(rate.usd_micros_per_hour > asked for rate in terms.rates),
         "a rate is for another GPU class": spec.config.gpu_type != ANY_GPU
         and any(rate.gpu_class != spec.config.gpu_type for rate in terms.rates),
+        "a USDC is not taken as a dollar": terms.asset is Asset.USDC
+        and terms.asset_price_usd_micros != USD_MICROS,
+        "a rate does not follow from its dollars": not _rates_follow(terms),
         "they have expired": terms.expires_at_s <= now_s,
     }
     for problem, holds in parts.items():
@@ -61,6 +64,15 @@ def check_terms(
     if terms.deposit_units != cost_units(dearest, terms.timeout_s):
         raise _bad_terms("the deposit is not the dearest rate for the whole timeout")
     return terms
+
+
+def _rates_follow(terms: Terms) -> bool:
+    """Whether every rate is its own dollars at the price of the asset that the terms name."""
+    price = terms.asset_price_usd_micros
+    return 0 < price <= PRICE_MAX_USD_MICROS and all(
+        rate.units_per_hour == usd_to_units(rate.usd_micros_per_hour, terms.asset, price)
+        for rate in terms.rates
+    )
 
 
 def check_statement(signed: Signed, view: JobView, spec: JobSpec, verify: Verify) -> ResultStatement:

@@ -141,6 +141,7 @@ def plan_to_json(plan: Plan) -> Json:
         "timeout_s": terms.timeout_s,
         "asset": terms.asset.value,
         "decimals": terms.asset.decimals,
+        "asset_price_usd_micros": terms.asset_price_usd_micros,
         "nodes_online": plan.quote.nodes_online,
         "nodes_matching": plan.quote.nodes_matching,
         "misfits": misfits_to_json(plan.quote.misfits),

@@ -41,7 +41,7 @@ from p2p.core.messages.jobs import (
     Terms,
 )
 from p2p.core.messages.transfer import LogItem, LogRequest, ManifestReply, ManifestRequest, ReceivedNotice
-from p2p.core.money import cost_units
+from p2p.core.money import USD_MICROS, cost_units
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import JobState
 from p2p.engine.sources import InputSource
@@ -267,6 +267,7 @@ class ScriptedCoordinator:
             spec_hash=statement_hash(Domain.SPEC, encode(request.spec)),
             coordinator_wallet=self.signer.address,
             expires_at_s=int(SYSTEM_CLOCK.now_s()) + 900,
+            asset_price_usd_micros=USD_MICROS,
         )
         payload = encode(terms)
         signature = self.peer.identity.sign(signing_input(Domain.TERMS, payload))

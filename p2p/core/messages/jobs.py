@@ -24,7 +24,8 @@ class Terms:
     """What the buyer agrees to by opening the escrow with its hash. Signed by the coordinator.
 
     ``rates`` has every class that the job may land on; ``deposit_units`` is the dearest of them for the
-    whole timeout and the most the job can ever cost.
+    whole timeout and the most the job can ever cost. ``asset_price_usd_micros`` is what a whole asset was
+    taken for: each rate's units follow from its dollars by it.
     """
 
     job_id: str
@@ -37,6 +38,7 @@ class Terms:
     spec_hash: bytes
     coordinator_wallet: str
     expires_at_s: int
+    asset_price_usd_micros: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ import psycopg
 import pytest
 import trio
 from psycopg.conninfo import make_conninfo
+from solders.pubkey import Pubkey
 
+from coordinator.domain.settings import Settings
 from coordinator.service.app import Coordinator
 from coordinator.service.context import Context, Effect, no_effect
 from coordinator.store.database import Database
@@ -100,6 +102,13 @@ class Localnet:
 
     config: ChainConfig
     folder: Path
+    server: LocalnetServer
+    chain: LocalChain
+
+    def put_account(self, address: str, data: bytes, owner: str) -> None:
+        """Another program's account, as if that program had written it."""
+        with self.server.lock:
+            self.chain.put_account(Pubkey.from_string(address), data, Pubkey.from_string(owner))
 
     @property
     def coordinator(self) -> Signer:
@@ -125,7 +134,7 @@ def open_chain(folder: Path) -> Iterator[Localnet]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield Localnet(trio.run(bootstrap, server.url, folder), folder)
+        yield Localnet(trio.run(bootstrap, server.url, folder), folder, server, chain)
     finally:
         server.shutdown()
         server.server_close()
@@ -215,13 +224,19 @@ def make_world(db: Database, localnet: Localnet) -> WorldMaker:
 
     @asynccontextmanager
     async def make(
-        effect: Effect = no_effect, *, run: bool = True, clock: MovableClock | None = None
+        effect: Effect = no_effect,
+        *,
+        run: bool = True,
+        clock: MovableClock | None = None,
+        settings: Settings = Settings(),
     ) -> AsyncIterator[World]:
         clock = clock or MovableClock()
         async with EscrowClient(localnet.config, clock) as chain, trio.open_nursery() as nursery:
             on_chain = await chain.config()
             wire = Wire()
-            context = Context(db, clock, identity, localnet.coordinator, chain, on_chain, wire, effect)
+            context = Context(
+                db, clock, identity, localnet.coordinator, chain, on_chain, wire, effect, settings=settings
+            )
             coordinator = Coordinator(context)
             world = World(db, chain, localnet, on_chain, clock, wire, coordinator, identity)
             if run:

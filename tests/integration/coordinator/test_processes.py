@@ -195,7 +195,11 @@ def test_a_coordinator_from_start_to_end(installation: Installation) -> None:
     assert json.loads(installation.cli("status", "--json").stdout)["running"] is False
     with installation.serving() as process:
         rates = json.loads(installation.cli("rates", "list", "--json").stdout)
-        assert rates["sol_usd_micros"] == 140_000_000
+        assert (rates["sol"]["set_usd_micros"], rates["sol"]["source"], rates["sol"]["fault"]) == (
+            140_000_000,
+            "admin",
+            "",
+        )
         postgres = _pid(EmbeddedPostgres(installation.paths.folder / "postgres"))
         assert "runs and needs it" in installation.cli("postgres", "stop").stdout
         process.send_signal(signal.SIGTERM)

@@ -11,7 +11,7 @@ import pytest
 from p2p.core.ids import Wallet
 from p2p.core.jobspec import JobConfig, JobSpec
 from p2p.core.messages.jobs import JobView, RateTerm, ResultStatement, Terms
-from p2p.core.money import Asset, cost_units
+from p2p.core.money import USD_MICROS, Asset, cost_units
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import JobState
 from p2p.engine.live import LiveJob
@@ -66,6 +66,7 @@ def deal() -> Deal:
         spec_hash=statement_hash(Domain.SPEC, encode(spec)),
         coordinator_wallet="coordinator",
         expires_at_s=int(NOW_S) + 900,
+        asset_price_usd_micros=USD_MICROS,
     )
     view = JobView(
         job_id=JOB,

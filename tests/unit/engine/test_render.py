@@ -125,6 +125,9 @@ def test_the_plan_says_what_is_sent_what_it_costs_and_what_comes_back() -> None:
     ):
         assert part in shown
     assert "internet" not in shown
+    assert "SOL" not in shown
+    in_sol = plan(asset="sol", decimals=9, asset_price_usd_micros=152_340_000)
+    assert "1 SOL = $152.34, fixed for this job" in text(render.plan_lines(in_sol))
     assert "internet" in text(render.plan_lines(plan(network="outbound")))
 
 

@@ -13,13 +13,14 @@ from p2p.core.agreement import cancelled_hash, run_limit_s
 from p2p.core.errors import CyxWizError, Refused
 from p2p.core.ids import Wallet
 from p2p.core.messages.jobs import RateTerm, SettleOffer, Terms
-from p2p.core.money import Asset, cost_units
+from p2p.core.money import USD_MICROS, Asset, cost_units, usd_to_units
 from p2p.core.signing import Domain, Signed, statement_hash
 from p2p.core.states import JobState
 from p2p.engine.settling import check_cancelled, check_delivered
 from p2p.engine.terms import check_charge, check_statement, check_terms, rate_of
 from p2p.net.identity import PeerIdentity, verify_peer_signature
 from p2p.store.engine import EventRow
+from p2p.wire.codec import encode
 
 BUYER = Wallet("5txsqJwt8GkBo3njudN1mRg8CJkwE7UQBtnyXp4R5qX4")
 NOW_S = 1_800_000_000.0
@@ -52,6 +53,12 @@ BENT_TERMS: dict[str, dict[str, Any]] = {
     "no rates": {"rates": ()},
     "free rate": {"rates": (RateTerm("cpu", 0, 0),), "deposit_units": 0},
     "above max price": {"rates": (RateTerm("h100", 600_000, 400_000),)},
+    "dearer in units than in dollars": {"rates": (RateTerm("cpu", 40_000, 40_001),)},
+    "cheaper in units than in dollars": {"rates": (RateTerm("cpu", 40_000, 39_999),)},
+    "a USDC of two dollars": {"asset_price_usd_micros": 2 * USD_MICROS},
+    "no price": {"asset_price_usd_micros": 0},
+    "a negative price": {"asset_price_usd_micros": -1},
+    "an absurd price": {"asset_price_usd_micros": 2**62},
     "expired": {"expires_at_s": int(NOW_S)},
     "deposit too high": {"deposit_units": cost_units(400_000, 600) + 1},
     "deposit too low": {"deposit_units": 1},
@@ -64,6 +71,35 @@ def test_terms_that_differ_in_one_part_are_refused(deal: Any, part: str) -> None
         check(deal, deal.sign_terms(replace(deal.terms, **BENT_TERMS[part])))
     assert caught.value.code == "bad_terms"
     assert caught.value.meaning == "Nothing was paid."
+
+
+def in_sol(deal: Any, price_usd_micros: int, units_off: int = 0) -> Terms:
+    rates = tuple(
+        replace(rate, units_per_hour=usd_to_units(rate.usd_micros_per_hour, Asset.SOL, price_usd_micros))
+        for rate in deal.terms.rates
+    )
+    rates = (rates[0], replace(rates[1], units_per_hour=rates[1].units_per_hour + units_off))
+    deal.spec = replace(deal.spec, asset=Asset.SOL)
+    return replace(
+        deal.terms,
+        asset=Asset.SOL,
+        rates=rates,
+        deposit_units=cost_units(rates[1].units_per_hour, 600),
+        spec_hash=statement_hash(Domain.SPEC, encode(deal.spec)),
+        asset_price_usd_micros=price_usd_micros,
+    )
+
+
+@pytest.mark.parametrize("price_usd_micros", [1_000, 76_106_591, 10**12])
+def test_the_price_of_a_sol_is_in_the_terms_and_its_units_follow_from_it(
+    deal: Any, price_usd_micros: int
+) -> None:
+    terms = in_sol(deal, price_usd_micros)
+    assert check(deal, deal.sign_terms(terms)) == terms
+    for off in (-1, 1):
+        with pytest.raises(Refused) as caught:
+            check(deal, deal.sign_terms(in_sol(deal, price_usd_micros, off)))
+        assert "does not follow from its dollars" in caught.value.what
 
 
 def test_terms_for_a_class_that_was_not_asked_for_are_refused(deal: Any) -> None:
@@ -163,7 +199,7 @@ def test_a_class_that_is_not_in_the_terms_cannot_be_charged(deal: Any) -> None:
 @given(seconds=st.floats(0, 1e7), extra=st.integers(1, 10**6))
 def test_no_time_makes_more_than_the_deposit_due(seconds: float, extra: int) -> None:
     rates = (RateTerm("cpu", 40_000, 40_000),)
-    terms = Terms("ab" * 16, BUYER, Asset.USDC, rates, 600, cost_units(40_000, 600), 1000, b"", "c", 0)
+    terms = Terms("ab" * 16, BUYER, Asset.USDC, rates, 600, cost_units(40_000, 600), 1000, b"", "c", 0, 1)
 
     class View:
         gpu_class = "cpu"

@@ -51,7 +51,8 @@ class Terms(_message.Message):
     """What the buyer agrees to by opening the escrow with its hash. Signed by the coordinator.
 
     rates has every class that the job may land on; deposit_units is the dearest of them for the
-    whole timeout and the most the job can ever cost.
+    whole timeout and the most the job can ever cost. asset_price_usd_micros is what a whole asset was
+    taken for: each rate's units follow from its dollars by it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -66,6 +67,7 @@ class Terms(_message.Message):
     SPEC_HASH_FIELD_NUMBER: _builtins.int
     COORDINATOR_WALLET_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_S_FIELD_NUMBER: _builtins.int
+    ASSET_PRICE_USD_MICROS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     buyer: _builtins.str
     asset: _common_pb2.Asset.ValueType
@@ -75,6 +77,7 @@ class Terms(_message.Message):
     spec_hash: _builtins.bytes
     coordinator_wallet: _builtins.str
     expires_at_s: _builtins.int
+    asset_price_usd_micros: _builtins.int
     @_builtins.property
     def rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateTerm]: ...
     def __init__(
@@ -90,10 +93,11 @@ class Terms(_message.Message):
         spec_hash: _builtins.bytes = ...,
         coordinator_wallet: _builtins.str = ...,
         expires_at_s: _builtins.int = ...,
+        asset_price_usd_micros: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "buyer", b"buyer", "coordinator_wallet", b"coordinator_wallet", "deposit_units", b"deposit_units", "expires_at_s", b"expires_at_s", "fee_bps", b"fee_bps", "job_id", b"job_id", "rates", b"rates", "spec_hash", b"spec_hash", "timeout_s", b"timeout_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "asset_price_usd_micros", b"asset_price_usd_micros", "buyer", b"buyer", "coordinator_wallet", b"coordinator_wallet", "deposit_units", b"deposit_units", "expires_at_s", b"expires_at_s", "fee_bps", b"fee_bps", "job_id", b"job_id", "rates", b"rates", "spec_hash", b"spec_hash", "timeout_s", b"timeout_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,6 @@ import trio
 
 from coordinator.service.accounts import Accounts
 from coordinator.service.claims import Claims
-from coordinator.service.closer import Closer
 from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
 from coordinator.service.escrow import Escrow
@@ -63,8 +62,7 @@ class Coordinator:
         self.accounts = Accounts(context, self.escrow)
         self.settler = Settler(context)
         self.claims = Claims(context)
-        self.closer = Closer(context)
-        self.sweeps = Sweeps(context, self.registry, self.escrow, self.claims, self.closer)
+        self.sweeps = Sweeps(context, self.registry, self.escrow, self.claims, self.settler)
 
     def methods(self) -> Iterable[tuple[str, Handler]]:
         """Every method with its handler; all but the first two need a login of the right role."""

@@ -185,7 +185,7 @@ class Settlement:
         signed = assemble(action.message, both, action.last_valid_height)
         tx.execute(
             "outbox.signed",
-            action_id=action.action_id,
+            action_ids=[action.action_id],
             signed_bytes=signed.raw,
             signature=signed.signature,
             last_valid_height=signed.last_valid_height,

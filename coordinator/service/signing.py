@@ -1,19 +1,19 @@
-"""Signing the outbox's actions, once the chain lets them be done."""
+"""The instructions of the outbox's actions, once the chain lets them be done."""
 
 from __future__ import annotations
 
 from coordinator.service.context import Context
 from coordinator.store import outbox
-from coordinator.store.records import ActionRow, JobRow
+from coordinator.store.records import ActionRow
 from p2p.chain.accounts import JobStatus, OnChainJob
-from p2p.chain.transaction import SignedTransaction
+from p2p.chain.instructions import Step
 from p2p.core.errors import Bug, EnvironmentFailure
-from p2p.core.ids import JobId, Wallet
-from p2p.core.limits import FINALIZE_LOOK_S
+from p2p.core.ids import Wallet
+from p2p.core.limits import CLOSE_AGAIN_S, FINALIZE_LOOK_S
 
 
 class NotDue(Exception):
-    """The chain does not allow the action yet; look again after ``wait_s``."""
+    """The chain does not allow the action yet, or is not sure yet; look again after ``wait_s``."""
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(wait_s)
@@ -24,26 +24,30 @@ class TooLate(Exception):
     """The chain never allows the action any more."""
 
 
-async def sign(context: Context, action: ActionRow, job: JobRow, on_chain: OnChainJob) -> SignedTransaction:
-    """The action's transaction; nothing is sent.
+async def step(context: Context, action: ActionRow, on_chain: OnChainJob) -> Step:
+    """What to sign for an action. The coordinator alone signs it.
 
     :raises NotDue: its time has not come.
     :raises TooLate: its time is over.
     """
-    chain, signer = context.chain, context.signer
-    owner, job_id = Wallet(job.buyer), JobId(job.job_id)
-    if action.kind == outbox.ASSIGN:
-        return await chain.prepare_assign(signer, owner, job_id, Wallet(action.node_wallet or ""))
-    if action.kind == outbox.REFUND:
-        return await chain.prepare_refund(signer, owner, job_id)
-    if action.kind == outbox.CLAIM:
-        await _check_claim(context, action, on_chain)
-        return await chain.prepare_claim(
-            signer, owner, job_id, action.used_units or 0, action.result_hash or b""
-        )
-    if action.kind == outbox.FINALIZE:
-        await _check_finalize(context, on_chain)
-        return await chain.prepare_finalize(signer, owner, job_id)
+    build, signer = context.chain.build, context.signer.address
+    owner, job_id, asset = on_chain.owner, on_chain.job_id, context.chain.asset_of(on_chain)
+    match action.kind:
+        case outbox.ASSIGN:
+            node = Wallet(action.node_wallet or "")
+            return build.assign(signer, owner, job_id, asset, node, on_chain.fee_owner)
+        case outbox.REFUND:
+            return build.refund(signer, owner, job_id, asset)
+        case outbox.CLAIM:
+            await _check_claim(context, action, on_chain)
+            return build.claim(signer, owner, job_id, action.used_units or 0, action.result_hash or b"")
+        case outbox.FINALIZE:
+            node = await _check_finalize(context, on_chain)
+            return build.finalize(owner, job_id, asset, node, on_chain.fee_owner)
+        case outbox.CLOSE:
+            if not on_chain.status.final:
+                raise NotDue(CLOSE_AGAIN_S)  # a node that is behind: it has ended here
+            return build.close(owner, job_id, on_chain.rent_payer)
     raise Bug(f"an action of kind {action.kind} is to be signed")
 
 
@@ -60,9 +64,11 @@ async def _check_claim(context: Context, action: ActionRow, on_chain: OnChainJob
         raise TooLate("the escrow's deadline has passed")
 
 
-async def _check_finalize(context: Context, on_chain: OnChainJob) -> None:
-    if on_chain.status is not JobStatus.CLAIMED:
+async def _check_finalize(context: Context, on_chain: OnChainJob) -> Wallet:
+    """Whom it pays."""
+    if on_chain.status is not JobStatus.CLAIMED or on_chain.node is None:
         raise NotDue(FINALIZE_LOOK_S)  # disputed: the arbiter decides
     left_s = on_chain.review_ends_at_s - await context.chain.chain_time_s()
     if left_s > 0:
         raise NotDue(min(left_s, FINALIZE_LOOK_S))
+    return on_chain.node

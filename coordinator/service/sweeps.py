@@ -10,20 +10,21 @@ import trio
 from coordinator.domain.leases import is_expired
 from coordinator.domain.reasons import Reason
 from coordinator.service.claims import Claims, withdraw
-from coordinator.service.closer import Closer
 from coordinator.service.context import Context
+from coordinator.service.endings import close_given_back
 from coordinator.service.escrow import Escrow
 from coordinator.service.history import differing
 from coordinator.service.loops import every
 from coordinator.service.overdue import end_expired, end_stuck, is_expired_on_chain
 from coordinator.service.registry import Registry
 from coordinator.service.reports import end_attempt
-from coordinator.service.settler import close_given_back
+from coordinator.service.settler import Settler
 from coordinator.service.verdicts import GIVEN_BACK, PAID
 from coordinator.store import jobs, ledger, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow
 from p2p.chain.accounts import OnChainJob
+from p2p.chain.config import FINALIZED
 from p2p.core.errors import CyxWizError
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import (
@@ -44,13 +45,13 @@ class Sweeps:
     """The periodic work of one coordinator."""
 
     def __init__(
-        self, context: Context, registry: Registry, escrow: Escrow, claims: Claims, closer: Closer
+        self, context: Context, registry: Registry, escrow: Escrow, claims: Claims, settler: Settler
     ) -> None:
         self._context = context
         self._registry = registry
         self._escrow = escrow
         self._claims = claims
-        self._closer = closer
+        self._settler = settler
         self._seen_seq = 0
         self._seen_wallet = ""
         self._started_at_s = 0.0
@@ -62,7 +63,7 @@ class Sweeps:
             nursery.start_soon(every, LEASE_SWEEP_S, self.lose_leases, "leases")
             nursery.start_soon(every, RECONCILE_SWEEP_S, self.reconcile, "reconciliation")
             nursery.start_soon(every, CLAIM_SWEEP_S, self._claims.sweep, "claims")
-            nursery.start_soon(every, CLOSE_SWEEP_S, self._closer.sweep, "closing")
+            nursery.start_soon(every, CLOSE_SWEEP_S, self._settler.close_accounts, "closing")
 
     async def refresh_leases(self) -> None:
         """At the start: a coordinator that was away holds nobody's silence against them."""
@@ -109,7 +110,9 @@ class Sweeps:
         # What nodes have to say of the time when there was no coordinator has come by then.
         if now_s >= self._started_at_s + LEASE_S:
             await self._tell(await self._context.run(partial(end_stuck, job_id=job.job_id, now_s=now_s)))
-        on_chain = await self._context.chain.seen_job(Wallet(job.buyer), JobId(job.job_id))
+        # What is merely confirmed can still be dropped by a fork.
+        chain = self._context.chain.at(FINALIZED)
+        on_chain = await chain.seen_job(Wallet(job.buyer), JobId(job.job_id))
         if on_chain is None:
             return
         if on_chain.status in GIVEN_BACK:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from coordinator.domain import ledger as rules
 from coordinator.domain.reasons import Reason
@@ -16,6 +17,16 @@ from p2p.core.states import FailureCode, JobState
 
 GIVEN_BACK = (JobStatus.REFUNDED, JobStatus.CANCELLED, JobStatus.RECLAIMED)
 PAID = (JobStatus.SETTLED, JobStatus.FINALIZED, JobStatus.RESOLVED)
+
+
+class Judgement(Enum):
+    """How an action stands to what the chain says of its job."""
+
+    OPEN = "it is still to be done"
+    STANDS = "the chain has it already"
+    OVERTAKEN = "it is no longer needed: the job was paid without it"
+    GIVEN_BACK = "the deposit is back at the buyer, although it wants something else"
+    LOST = "another verdict stands"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +101,18 @@ def given_back(tx: Tx, job: JobRow, signature: str, reason: Reason, now_s: float
     return moved
 
 
-def stands(action: ActionRow, on_chain: OnChainJob | PastJob) -> bool:
-    """Whether the chain already has what an action wants, whoever brought it there."""
+def judge(action: ActionRow, on_chain: OnChainJob | PastJob) -> Judgement:
+    """What the chain's state means for an action on a job's money, whoever brought it about."""
+    if _stands(action, on_chain):
+        return Judgement.STANDS
+    if action.kind == outbox.CLAIM and on_chain.status in PAID:
+        return Judgement.OVERTAKEN
+    if action.kind != outbox.REFUND and on_chain.status in GIVEN_BACK:
+        return Judgement.GIVEN_BACK
+    return Judgement.LOST if on_chain.status.final else Judgement.OPEN
+
+
+def _stands(action: ActionRow, on_chain: OnChainJob | PastJob) -> bool:
     if action.kind == outbox.ASSIGN:
         if isinstance(on_chain, PastJob):
             return False
@@ -105,13 +126,3 @@ def stands(action: ActionRow, on_chain: OnChainJob | PastJob) -> bool:
         return same  # its claim was paid while the buyer signed
     wanted = (JobStatus.SETTLED,) if action.kind == outbox.SETTLE else (JobStatus.CLAIMED, JobStatus.DISPUTED)
     return same and on_chain.status in wanted and on_chain.used_units == action.used_units
-
-
-def overtaken(action: ActionRow, on_chain: OnChainJob | PastJob) -> bool:
-    """Whether a claim is no longer needed: the job was paid without it."""
-    return action.kind == outbox.CLAIM and on_chain.status in PAID
-
-
-def contradicts(action: ActionRow, on_chain: OnChainJob | PastJob) -> bool:
-    """Whether the money went back although the action wants something else."""
-    return action.kind != outbox.REFUND and on_chain.status in GIVEN_BACK

@@ -104,6 +104,7 @@ class ActionRow:
     created_at_s: float
     updated_at_s: float
     window_ends_at_s: float | None
+    alone: bool
 
 
 @dataclass(frozen=True, slots=True)

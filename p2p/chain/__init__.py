@@ -55,10 +55,12 @@ The client (:mod:`p2p.chain.escrow`)::
         await chain.job(owner, job_id) -> OnChainJob | None # Refused("job_closed") after Close
         await chain.seen_job(owner, job_id) -> OnChainJob | PastJob | None  # PastJob: its account was closed
         await chain.slot() -> int
+        chain.at(FINALIZED) -> EscrowClient                 # the same, whose reads are sure to stay true
         await chain.history(wallet, limit=...) -> list[HistoryEntry]        # newest first
         # the life of a transaction: persist what prepare gives before broadcasting it
         await chain.prepare(instructions, payer: Signer, signers=()) -> SignedTransaction
         await chain.broadcast(raw) -> str (signature)   # ProgramRefused | EnvironmentFailure
+        await chain.rehearse(raw)                       # ProgramRefused if it would fail now; nothing is sent
         await chain.outcome(signature, last_valid_height, commitment=...) -> Outcome  # or "finalized"
         await chain.send_and_confirm(transaction, timeout_s=...) -> str # re-sends the same bytes; raises
         # people, at once (prepare + send_and_confirm); each returns the signature

@@ -14,7 +14,8 @@ from p2p.core.ids import Wallet
 from p2p.core.limits import RPC_URLS_MAX, URL_MAX_CHARS
 
 CLUSTERS = ("localnet", "devnet", "mainnet")
-COMMITMENTS = ("confirmed", "finalized")
+FINALIZED = "finalized"
+COMMITMENTS = ("confirmed", FINALIZED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from p2p.chain.keys import to_pubkey
 from p2p.core.ids import HASH_BYTES, JobId, Wallet
 from p2p.core.money import Asset
 
+Step = Instruction
+"""One instruction, for those who put them together without knowing the chain's libraries."""
+
 
 class Tag(IntEnum):
     """The first byte of an instruction's data. Numbers are for ever."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import struct
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -42,6 +44,12 @@ class ChainReads:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._rpc.__aexit__(kind, error, trace)
+
+    def at(self, commitment: str) -> Self:
+        """The same client for a while, over the same connections, that reads at another commitment."""
+        view = copy.copy(self)
+        view.chain = replace(self.chain, commitment=commitment)
+        return view
 
     async def ask(self, method: str, *params: object) -> object:
         """A question that has no business to be refused."""

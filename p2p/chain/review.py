@@ -11,7 +11,7 @@ from p2p.chain.sending import ChainSending
 from p2p.chain.transaction import SignedTransaction
 from p2p.core.errors import Bug, Refused, UserError
 from p2p.core.ids import JobId, Wallet
-from p2p.core.limits import CLOSE_BATCH_MAX
+from p2p.core.limits import GROUP_ACTIONS_MAX
 
 
 class ReviewClient(ChainSending):
@@ -91,7 +91,7 @@ class ReviewClient(ChainSending):
 
         All in one transaction: if one of them cannot be closed, none is.
         """
-        if not 0 < len(jobs) <= CLOSE_BATCH_MAX:
+        if not 0 < len(jobs) <= GROUP_ACTIONS_MAX:
             raise Bug(f"{len(jobs)} jobs to close at once")
         closes = [self.build.close(job.owner, job.job_id, job.rent_payer) for job in jobs]
         return await self.prepare(closes, payer)

@@ -56,6 +56,18 @@ class ChainSending(ChainReads):
         """Sign a transaction. Nothing is sent: persist it, then :meth:`broadcast` it."""
         return sign_all(instructions, payer, signers, await self.recent())
 
+    async def rehearse(self, raw: bytes) -> None:
+        """Let a node run signed bytes without effect; they are not sent.
+
+        :raises ProgramRefused: they would fail now.
+        """
+        options = {"encoding": "base64", "commitment": self.chain.commitment}
+        reply = value_of(await self.ask("simulateTransaction", base64.b64encode(raw).decode(), options))
+        if not isinstance(reply, dict) or "err" not in reply:
+            raise chain_unexpected("no result of a simulation")
+        if reply["err"] is not None:
+            raise ProgramRefused(program_number(reply["err"]), error_word(reply["err"]))
+
     async def broadcast(self, raw: bytes) -> str:
         """Hand signed bytes to the cluster; the signature. Not a word on whether they land.
 

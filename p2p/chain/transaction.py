@@ -16,7 +16,12 @@ from solders.transaction import VersionedTransaction
 from p2p.chain.keys import SIGNATURE_BYTES, Signer, to_pubkey, to_wallet, verify
 from p2p.core.errors import Bug, Refused
 from p2p.core.ids import Wallet
-from p2p.core.limits import COMPUTE_UNITS_MAX, PRIORITY_FEE_MAX_MICROLAMPORTS, TRANSACTION_MAX_BYTES
+from p2p.core.limits import (
+    COMPUTE_UNITS_MAX,
+    COMPUTE_UNITS_MORE,
+    PRIORITY_FEE_MAX_MICROLAMPORTS,
+    TRANSACTION_MAX_BYTES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ def build_message(instructions: Sequence[Instruction], payer: Wallet, recent: Re
     :raises Bug: too large for a transaction.
     """
     price = min(recent.unit_price_microlamports, PRIORITY_FEE_MAX_MICROLAMPORTS)
-    budget = [set_compute_unit_limit(COMPUTE_UNITS_MAX)]
+    units = COMPUTE_UNITS_MAX + COMPUTE_UNITS_MORE * (len(instructions) - 1)
+    budget = [set_compute_unit_limit(units)]
     if price:
         budget.append(set_compute_unit_price(price))
     message = Message.new_with_blockhash([*budget, *instructions], to_pubkey(payer), recent.blockhash)

@@ -13,30 +13,21 @@ WHERE o.state IN ('prepared', 'sent') AND o.kind <> 'close' AND o.next_try_at_s 
         AND e.state IN ('prepared', 'sent'))
 ORDER BY o.next_try_at_s, o.action_id LIMIT %(limit)s;
 
+-- name: due_closes
+-- As `due`, of accounts to close: a job's last action, and nobody waits for it.
+SELECT * FROM outbox WHERE kind = 'close' AND state IN ('prepared', 'sent') AND next_try_at_s <= %(now_s)s
+ORDER BY next_try_at_s, action_id LIMIT %(limit)s;
+
 -- name: next_due
 SELECT min(next_try_at_s) AS at_s FROM outbox WHERE state IN ('prepared', 'sent') AND kind <> 'close';
-
--- name: take_closes
--- As `take`, a batch of accounts to close.
-UPDATE outbox SET next_try_at_s = %(until_s)s, attempts = attempts + 1, updated_at_s = %(now_s)s
-WHERE action_id IN (SELECT action_id FROM outbox
-    WHERE kind = 'close' AND state IN ('prepared', 'sent') AND next_try_at_s <= %(now_s)s
-    ORDER BY next_try_at_s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-RETURNING *;
-
--- name: close_signed
--- As `signed`; the next try stays where `take_closes` put it.
-UPDATE outbox SET state = 'sent', signed_bytes = %(signed_bytes)s, signature = %(signature)s,
-    last_valid_height = %(last_valid_height)s, updated_at_s = %(now_s)s
-WHERE action_id = %(action_id)s AND kind = 'close' AND state = 'prepared' RETURNING *;
 
 -- name: lock
 SELECT * FROM outbox WHERE action_id = %(action_id)s FOR UPDATE;
 
 -- name: take
--- Put off the next try, so that for that long only this worker works on it.
+-- Put off the next try, so that for that long only this worker works on them.
 UPDATE outbox SET next_try_at_s = %(until_s)s, attempts = attempts + 1, updated_at_s = %(now_s)s
-WHERE action_id = %(action_id)s AND state IN ('prepared', 'sent') AND next_try_at_s <= %(now_s)s
+WHERE action_id = ANY(%(action_ids)s) AND state IN ('prepared', 'sent') AND next_try_at_s <= %(now_s)s
 RETURNING *;
 
 -- name: of_job
@@ -53,15 +44,21 @@ UPDATE outbox SET message = %(message)s, last_valid_height = %(last_valid_height
 WHERE action_id = %(action_id)s AND state = 'waiting' RETURNING *;
 
 -- name: signed
+-- One transaction for all of them.
 UPDATE outbox SET state = 'sent', signed_bytes = %(signed_bytes)s, signature = %(signature)s,
     last_valid_height = %(last_valid_height)s, next_try_at_s = %(now_s)s, updated_at_s = %(now_s)s
-WHERE action_id = %(action_id)s AND state IN ('waiting', 'prepared') RETURNING *;
+WHERE action_id = ANY(%(action_ids)s) AND state IN ('waiting', 'prepared') RETURNING *;
+
+-- name: apart
+-- Their transaction would fail: sign each by itself.
+UPDATE outbox SET alone = true, next_try_at_s = %(now_s)s, updated_at_s = %(now_s)s, last_error = %(error)s
+WHERE action_id = ANY(%(action_ids)s) AND state = 'prepared';
 
 -- name: again
--- Expired on chain, never landed: sign anew.
+-- It can never land, or has failed on chain: sign anew.
 UPDATE outbox SET state = CASE WHEN kind = 'settle' THEN 'waiting' ELSE 'prepared' END, signed_bytes = NULL,
     signature = '', last_valid_height = NULL, message = NULL, next_try_at_s = %(now_s)s, updated_at_s = %(now_s)s,
-    last_error = %(error)s
+    last_error = %(error)s, alone = alone OR %(alone)s
 WHERE action_id = %(action_id)s AND state = 'sent' AND signature = %(signature)s;
 
 -- name: done
@@ -110,7 +107,7 @@ WHERE action_id = %(action_id)s AND state IN ('prepared', 'sent');
 SELECT o.job_id, o.kind, o.state, o.last_error AS error, o.attempts, o.created_at_s
 FROM outbox o JOIN jobs j USING (job_id)
 WHERE (o.state = 'failed' AND j.state NOT IN ('settled', 'refunded'))
-    OR (o.state IN ('prepared', 'sent') AND o.last_error <> '' AND o.created_at_s <= %(late_s)s)
+    OR (o.state IN ('prepared', 'sent') AND o.kind <> 'close' AND o.last_error <> '' AND o.created_at_s <= %(late_s)s)
 ORDER BY o.action_id LIMIT %(limit)s;
 
 -- name: counts

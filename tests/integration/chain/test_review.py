@@ -15,7 +15,7 @@ from p2p.chain.keys import Signer
 from p2p.chain.past import PastJob
 from p2p.core.errors import Bug, Refused, UserError
 from p2p.core.ids import JobId, Wallet, new_job_id
-from p2p.core.limits import CLOSE_BATCH_MAX
+from p2p.core.limits import GROUP_ACTIONS_MAX
 from p2p.core.money import Asset, split
 
 RESULT = b"\x02" * 32
@@ -106,7 +106,7 @@ async def test_a_disputed_claim_is_the_arbiters(case: Case, used: int) -> None:
 
 
 async def test_closing_gives_the_rent_back(case: Case) -> None:
-    jobs = [await case.assigned() for _ in range(CLOSE_BATCH_MAX)]
+    jobs = [await case.assigned() for _ in range(GROUP_ACTIONS_MAX)]
     coordinator = case.net.keys.coordinator
     with pytest.raises(ProgramRefused) as error:
         await case.send(
@@ -119,7 +119,7 @@ async def test_closing_gives_the_rent_back(case: Case) -> None:
     before = await case.chain.wallet_balance(case.owner, Asset.SOL)
     await case.send(await case.chain.prepare_close(coordinator, ended))
     gained = await case.chain.wallet_balance(case.owner, Asset.SOL) - before
-    assert gained == CLOSE_BATCH_MAX * (rent_lamports(JOB_BYTES) - rent_lamports(CLOSED_BYTES))
+    assert gained == GROUP_ACTIONS_MAX * (rent_lamports(JOB_BYTES) - rent_lamports(CLOSED_BYTES))
     for job_id in jobs:
         with pytest.raises(Refused) as refusal:
             await case.chain.job(case.owner, job_id)

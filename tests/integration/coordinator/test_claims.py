@@ -144,7 +144,7 @@ def test_a_job_is_not_claimed_while_its_last_assign_may_still_land(db: Database)
     assert claim(db, free())
     action = db.transact(lambda tx: outbox.of_job(tx, job_id))[0]
     sent = {"signed_bytes": b"x", "signature": "sig", "last_valid_height": 1, "now_s": NOW_S}
-    db.transact(lambda tx: tx.execute("outbox.signed", action_id=action.action_id, **sent))
+    db.transact(lambda tx: tx.execute("outbox.signed", action_ids=[action.action_id], **sent))
     step = after_refusal(1)
     db.transact(lambda tx: jobs.requeue(tx, load(db, job_id), step, "node_refused", NOW_S))
     assert claim(db, free("other")) is None

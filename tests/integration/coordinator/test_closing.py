@@ -13,7 +13,7 @@ from p2p.chain.past import PastJob
 from p2p.chain.transaction import Outcome, OutcomeKind
 from p2p.core.errors import Refused
 from p2p.core.ids import JobId
-from p2p.core.limits import CLOSE_AFTER_S, CLOSE_AGAIN_S, CLOSE_BATCH_MAX, SETTLER_TAKE_S
+from p2p.core.limits import CLOSE_AFTER_S, CLOSE_AGAIN_S, GROUP_ACTIONS_MAX, SETTLER_TAKE_S
 from p2p.core.money import Asset
 from p2p.core.states import JobState
 
@@ -76,16 +76,16 @@ async def check_all_closed(world: Any, buyer: Any, job_ids: list[str]) -> None:
 
 async def test_the_rent_of_many_goes_back_in_few_transactions(still_world: Any, lamports: Any) -> None:
     world = still_world
-    buyer, job_ids = await ended(world, CLOSE_BATCH_MAX + 2)
+    buyer, job_ids = await ended(world, GROUP_ACTIONS_MAX + 2)
     before = await lamports(world, buyer)
-    assert await world.coordinator.closer.sweep() == 0  # whoever was away may still look
+    assert await world.coordinator.settler.close_accounts() == 0  # whoever was away may still look
     world.clock.ahead_s += CLOSE_AFTER_S
-    assert await world.coordinator.closer.sweep() == len(job_ids)
+    assert await world.coordinator.settler.close_accounts() == len(job_ids)
     await check_all_closed(world, buyer, job_ids)
     assert await lamports(world, buyer) - before == len(job_ids) * RENT_BACK_LAMPORTS
     assert len({row.signature for row in closings(world, job_ids)}) == 2
     world.clock.ahead_s += 10 * CLOSE_AGAIN_S
-    assert await world.coordinator.closer.sweep() == 0
+    assert await world.coordinator.settler.close_accounts() == 0
     assert await world.balance(buyer.signer.address) == 5_000_000
     shown = await buyer.show(job_ids[0])
     assert [entry.action for entry in shown.chain] == ["refund", "close"]
@@ -98,9 +98,7 @@ async def test_an_account_that_is_to_be_closed_is_not_shown_as_unfinished(still_
     assert [entry.action for entry in (await buyer.show(job_id)).chain] == ["refund"]
 
 
-@pytest.mark.parametrize(
-    "boundary", ["close taken", "close signed", "close stored", "close broadcast", "close done"]
-)
+@pytest.mark.parametrize("boundary", ["taken", "signed", "stored", "broadcast", "confirmed", "posted"])
 async def test_a_crash_at(make_world: Any, lamports: Any, boundary: str) -> None:
     async def effect(name: str) -> None:
         if name == boundary:
@@ -112,11 +110,11 @@ async def test_a_crash_at(make_world: Any, lamports: Any, boundary: str) -> None
         world.clock.ahead_s += CLOSE_AFTER_S
         world.coordinator.context.effect = effect
         with pytest.raises(Crash):
-            await world.coordinator.closer.sweep()
+            await world.coordinator.settler.close_accounts()
         left = {row.signature for row in closings(world, job_ids)}
     async with make_world(run=False, clock=world.clock) as again:
         again.clock.ahead_s += CLOSE_AGAIN_S + 1
-        await again.coordinator.closer.sweep()
+        await again.coordinator.settler.close_accounts()
         await check_all_closed(again, buyer, job_ids)
         assert await lamports(again, buyer) - before == 2 * RENT_BACK_LAMPORTS
         if left != {""}:
@@ -130,18 +128,19 @@ async def test_somebody_else_closes_one_of_them_at_the_same_moment(still_world: 
     owner = buyer.signer.address
 
     async def meanwhile(name: str) -> None:
-        if name == "close stored" and not await is_closed(world, buyer, job_ids[1]):
+        if name == "stored" and not await is_closed(world, buyer, job_ids[1]):
             job = await world.chain.existing_job(owner, JobId(job_ids[1]))
             await world.chain.send_and_confirm(await world.chain.prepare_close(buyer.signer, [job]))
 
     world.coordinator.context.effect = meanwhile
-    await world.coordinator.closer.sweep()
-    assert {row.state for row in closings(world, job_ids)} == {"sent"}  # refused now; it could still land
+    await world.coordinator.settler.close_accounts()
+    states = [row.state for row in closings(world, job_ids)]
+    assert states == ["sent", "confirmed", "sent"]  # refused now; it could still land
     await world.chain.ask("cyxwizAdvanceClock", 61)
     world.clock.ahead_s += CLOSE_AGAIN_S + 1
-    await world.coordinator.closer.sweep()
+    await world.coordinator.settler.close_accounts()
     world.clock.ahead_s += CLOSE_AGAIN_S + 1
-    await world.coordinator.closer.sweep()
+    await world.coordinator.settler.close_accounts()
     await check_all_closed(world, buyer, job_ids)
 
 
@@ -154,27 +153,16 @@ async def test_what_expired_is_signed_anew(still_world: Any, monkeypatch: Any) -
     async def lost(raw: bytes) -> str:
         return "lost"
 
-    async def outcome(signature: str, height: int) -> Outcome:
+    async def outcome(signature: str, height: int, **_: Any) -> Outcome:
         return Outcome(outcomes.pop(0))
-
-    async def stop(name: str) -> None:
-        if name == "close taken" and not outcomes:
-            raise Crash
 
     with monkeypatch.context() as patch:
         patch.setattr(world.chain, "broadcast", lost)
         patch.setattr(world.chain, "outcome", outcome)
-        world.coordinator.context.effect = stop
-        with pytest.raises(Crash):
-            await world.coordinator.closer.sweep()
+        await world.coordinator.settler.close_accounts()
     assert {row.state for row in closings(world, job_ids)} == {"prepared"}
 
-    async def nothing(_: str) -> None:
-        return
-
-    world.coordinator.context.effect = nothing
-    world.clock.ahead_s += CLOSE_AGAIN_S + 1
-    await world.coordinator.closer.sweep()
+    await world.coordinator.settler.close_accounts()
     await check_all_closed(world, buyer, job_ids)
 
 
@@ -195,6 +183,6 @@ async def test_an_escrow_cancelled_and_closed_without_us_ends_the_job(still_worl
     for view in (first, second):
         assert world.job(view.job_id).status is JobState.REFUNDED
     world.clock.ahead_s += CLOSE_AFTER_S
-    await world.coordinator.closer.sweep()
+    await world.coordinator.settler.close_accounts()
     await check_all_closed(world, buyer, [first.job_id, second.job_id])
     assert await world.balance(owner) == 5_000_000

@@ -121,7 +121,7 @@ async def test_the_same_bytes_are_sent_until_they_can_never_land(still_world: An
         sent.append(raw)
         return "sig"
 
-    async def outcome(signature: str, height: int) -> Outcome:
+    async def outcome(signature: str, height: int, **_: Any) -> Outcome:
         return Outcome(outcomes.pop(0))
 
     with monkeypatch.context() as patch:
@@ -173,7 +173,7 @@ async def test_an_unreachable_chain_only_delays(still_world: Any, monkeypatch: A
         raise chain_unreachable("down")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.chain, "existing_job", down)
+        patch.setattr(world.chain, "job", down)
         await world.coordinator.settler.work_on(world.actions(view.job_id)[0].action_id)
     assert world.actions(view.job_id)[0].state == "prepared"
     await _work(world, view.job_id)
@@ -188,7 +188,7 @@ async def test_an_expired_offer_can_be_asked_for_again(still_world: Any, monkeyp
     offer = await buyer.accept(view.job_id, statement)
     await buyer.countersign(view.job_id, offer)
 
-    async def expired(signature: str, height: int) -> Outcome:
+    async def expired(signature: str, height: int, **_: Any) -> Outcome:
         return Outcome(OutcomeKind.EXPIRED)
 
     with monkeypatch.context() as patch:

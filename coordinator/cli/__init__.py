@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coordinator.cli.escrow import escrow
 from coordinator.cli.money import accounts, ledger
 from coordinator.cli.rates import rates
 from coordinator.cli.reads import job, jobs, nodes, status
@@ -17,7 +18,7 @@ def group() -> None:
     """Run and look after a CyxWiz coordinator: registry, queue and ledger."""
 
 
-for command in (serve, migrate, status, nodes, jobs, job, rates, accounts, ledger, postgres):
+for command in (serve, migrate, status, nodes, jobs, job, rates, accounts, ledger, escrow, postgres):
     group.add_command(command)
 
 

@@ -9,6 +9,7 @@ from coordinator.cli.money import accounts, ledger
 from coordinator.cli.rates import rates
 from coordinator.cli.reads import job, jobs, nodes, status
 from coordinator.cli.serving import migrate, postgres, serve
+from coordinator.cli.settle import settle
 from p2p.local import cli as frame
 
 
@@ -18,7 +19,7 @@ def group() -> None:
     """Run and look after a CyxWiz coordinator: registry, queue and ledger."""
 
 
-for command in (serve, migrate, status, nodes, jobs, job, rates, accounts, ledger, escrow, postgres):
+for command in (serve, migrate, status, nodes, jobs, job, rates, accounts, ledger, settle, escrow, postgres):
     group.add_command(command)
 
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from coordinator.cli.common import ID_SHOWN_CHARS, PEER_SHOWN_CHARS, amount, database, dsn_option, files, when
+from coordinator.cli.common import (
+    ID_SHOWN_CHARS,
+    PEER_SHOWN_CHARS,
+    amount,
+    database,
+    dsn_option,
+    files,
+    find_job,
+    when,
+)
 from coordinator.cli.rates import sol_price, sol_words
 from coordinator.domain.ledger import escrow
 from coordinator.service.views import job_view
@@ -16,7 +25,6 @@ from coordinator.store.migrate import pending
 from coordinator.store.records import JobRow
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import ExitCode, Refused, UserError
-from p2p.core.ids import is_job_id_prefix
 from p2p.core.limits import (
     ACTION_LATE_S,
     EVENTS_PER_REPLY_MAX,
@@ -96,7 +104,8 @@ class MoneyStands(Refused):
             "money_stands",
             f"{number} chain action(s) do not succeed.",
             "The deposits of these jobs stay in the escrow, safe but unpaid, until they do.",
-            "Can its key pay fees? Is the chain reachable? `cyxwiz-coordinator job JOB` shows more.",
+            "Can its key pay fees? Is the chain reachable? `cyxwiz-coordinator job JOB` shows more; "
+            "`cyxwiz-coordinator settle retry` has them looked at again.",
         )
 
 
@@ -197,7 +206,7 @@ def jobs(state: str | None, limit: int, dsn: str | None, as_json: bool) -> None:
 def job(job_id: str, dsn: str | None, as_json: bool) -> None:
     """One job: timeline, chain actions, ledger, and why it still waits. JOB may be the id's first digits."""
     with database(dsn) as db:
-        found = db.transact(lambda tx: _find(tx, job_id))
+        found = db.transact(lambda tx: find_job(tx, job_id))
         view, events, lines = db.transact(lambda tx: _whole(tx, found))
     if as_json:
         chain = [{"action": e.action, "status": e.status, "signature": e.signature} for e in view.chain]
@@ -206,19 +215,6 @@ def job(job_id: str, dsn: str | None, as_json: bool) -> None:
         frame.print_json(_job_json(found) | more)
         return
     _print_job(found, view, events, lines)
-
-
-def _find(tx: Tx, prefix: str) -> JobRow:
-    if not is_job_id_prefix(prefix):
-        raise UserError("bad_job_id", f"{prefix[:40]!r} is not a job id.", hint="It has 4 to 32 hex digits.")
-    rows = tx.all_as(JobRow, "jobs.by_prefix", prefix=prefix)
-    if not rows:
-        raise Refused(
-            "unknown_job", f"There is no job {prefix}.", hint="`cyxwiz-coordinator jobs` lists them."
-        )
-    if len(rows) > 1:
-        raise UserError("ambiguous_job_id", f"Several jobs begin with {prefix}.", hint="Give more digits.")
-    return rows[0]
 
 
 def _whole(tx: Tx, found: JobRow) -> tuple[JobView, list[dict[str, Any]], list[dict[str, Any]]]:

@@ -248,6 +248,7 @@ SETTLER_BACKOFF_MAX_S = 60.0
 SETTLER_BATCH_MAX = 50
 ACTION_LATE_S = 900.0  # a chain action that fails for so long is shown to the operator
 SWEEP_BATCH_MAX = 200
+RETRIES_LISTED_MAX = 500  # chain actions that one `settle retry` has looked at again
 CLAIMS_PER_PASS_MAX = 500
 CLAIM_AFTER_S = 15 * 60.0  # how long delivered work waits for the buyer's signature before it is claimed
 CLAIM_SWEEP_S = 15.0

@@ -110,5 +110,24 @@ WHERE (o.state = 'failed' AND j.state NOT IN ('settled', 'refunded'))
     OR (o.state IN ('prepared', 'sent') AND o.kind <> 'close' AND o.last_error <> '' AND o.created_at_s <= %(late_s)s)
 ORDER BY o.action_id LIMIT %(limit)s;
 
+-- name: to_retry
+-- What an operator may want to be looked at again: of one job everything unfinished, else what does not succeed.
+SELECT o.* FROM outbox o JOIN jobs j USING (job_id)
+WHERE (%(job_id)s::text IS NULL OR o.job_id = %(job_id)s)
+    AND ((o.state = 'failed' AND (j.state NOT IN ('settled', 'refunded') OR o.kind = 'close'))
+        OR (o.state IN ('prepared', 'sent') AND (%(job_id)s::text IS NOT NULL OR o.last_error <> ''
+            OR (o.state = 'sent' AND o.created_at_s <= %(late_s)s))))
+ORDER BY o.action_id LIMIT %(limit)s;
+
+-- name: look_now
+UPDATE outbox SET next_try_at_s = least(next_try_at_s, %(now_s)s), attempts = 0, updated_at_s = %(now_s)s
+WHERE action_id = %(action_id)s AND state IN ('prepared', 'sent');
+
+-- name: revive
+-- What was given up is wanted again. Bytes that were stored are followed first: they may have landed, or still land.
+UPDATE outbox SET next_try_at_s = %(now_s)s, attempts = 0, updated_at_s = %(now_s)s,
+    state = CASE WHEN signed_bytes IS NOT NULL THEN 'sent' WHEN kind = 'settle' THEN 'waiting' ELSE 'prepared' END
+WHERE action_id = %(action_id)s AND state = 'failed';
+
 -- name: counts
 SELECT kind, state, count(*) AS actions FROM outbox GROUP BY kind, state ORDER BY kind, state;

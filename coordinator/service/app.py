@@ -69,11 +69,12 @@ class Coordinator:
         handler, engine, node = self.logins.handler, Role.ENGINE, Role.NODE
         yield "auth.challenge", self.logins.challenge
         yield "auth.login", self.logins.login
-        yield "node.register", handler(RegisterRequest, node, self.registry.register)
-        yield "node.heartbeat", handler(Heartbeat, node, self.registry.heartbeat)
-        yield "node.leave", handler(LeaveRequest, node, self.registry.leave)
+        # The work of a node whose login has ended goes on; see Registry.
+        yield "node.register", handler(RegisterRequest, node, self.registry.register, ended=True)
+        yield "node.heartbeat", handler(Heartbeat, node, self.registry.heartbeat, ended=True)
+        yield "node.leave", handler(LeaveRequest, node, self.registry.leave, ended=True)
         yield "node.earnings", handler(EarningsRequest, node, self.registry.earnings)
-        yield "job.report", handler(StateReport, node, self.reports.report)
+        yield "job.report", handler(StateReport, node, self.reports.report, ended=True)
         yield "job.quote", handler(QuoteRequest, engine, self.orders.quote)
         yield "job.submit", handler(SubmitRequest, engine, self.orders.submit)
         yield "job.list", handler(ListJobsRequest, engine, self.orders.list)

@@ -127,6 +127,7 @@ NODES_MATCHED_MAX = 20_000  # online at once; those beyond get no jobs
 # -- login
 LOGIN_CHALLENGE_LIFETIME_S = 300.0
 LOGIN_LIFETIME_S = 30 * 24 * 3600.0
+LOGIN_SOON_S = 5 * 24 * 3600.0  # a login that ends within that time is said to
 CHALLENGES_OUTSTANDING_MAX = 10_000
 
 # -- money

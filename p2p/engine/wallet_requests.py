@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from p2p.chain.browser import SignTransactions, withdraw_request
+from p2p.chain.browser import SignTransactions
 from p2p.chain.browser.buying import Grant, deposit_and_grant_request, grants_request, revoke_request
 from p2p.chain.escrow import EscrowClient
+from p2p.chain.withdrawing import require_sol, withdrawal
 from p2p.core.clock import Clock
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
@@ -22,7 +23,6 @@ from p2p.core.limits import (
     SESSION_RENEW_S,
 )
 from p2p.core.money import Asset, format_amount
-from p2p.engine.wallets import require_sol
 
 SessionKeys = Callable[[Wallet], Awaitable[Mapping[Asset, Wallet]]]
 
@@ -69,21 +69,8 @@ class WalletRequests:
         return deposit_and_grant_request(self._chain, wallet, asset, units, grant)
 
     async def withdraw(self, wallet: Wallet, asset: Asset, units: int | None) -> tuple[SignTransactions, int]:
-        """From escrow into the wallet, and how much; all of it without ``units``.
-
-        :raises Refused: ``balance_too_low`` or ``sol_too_low``.
-        """
-        available = await self._chain.balance(wallet, asset)
-        wanted = available if units is None else units
-        if wanted > available or available == 0:
-            raise Refused(
-                "balance_too_low",
-                f"Your escrow balance is {format_amount(available, asset)}.",
-                "Nothing was moved. Deposits of open jobs come back when these end.",
-                "Withdraw at most the balance.",
-            )
-        await require_sol(self._chain, wallet, 0)
-        return withdraw_request(self._chain, wallet, asset, wanted), wanted
+        """As :func:`p2p.chain.withdrawing.withdrawal`."""
+        return await withdrawal(self._chain, wallet, asset, units)
 
     def revoke(self, wallet: Wallet, keys: Sequence[Wallet]) -> list[SignTransactions]:
         """End session keys, some at a time."""

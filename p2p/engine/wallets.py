@@ -14,7 +14,7 @@ from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer, load_keypair_of, load_or_create_keypair
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
-from p2p.core.limits import SESSION_LOW_LAMPORTS, WALLET_FEE_LAMPORTS
+from p2p.core.limits import SESSION_LOW_LAMPORTS
 from p2p.core.money import Asset, format_amount
 from p2p.core.paths import Home
 from p2p.core.wallet_choice import WalletKind
@@ -168,23 +168,6 @@ async def require_balance(chain: EscrowClient, wallet: Wallet, asset: Asset, nee
             "or lower --timeout or --max-price.",
         )
     return balance
-
-
-async def require_sol(chain: EscrowClient, wallet: Wallet, lamports: int) -> None:
-    """Whether a wallet can pay ``lamports`` and the fees beside.
-
-    :raises Refused: ``sol_too_low``.
-    """
-    has = await chain.wallet_balance(wallet, Asset.SOL)
-    needed = lamports + WALLET_FEE_LAMPORTS
-    if has < needed:
-        raise Refused(
-            "sol_too_low",
-            f"The wallet {wallet} has {format_amount(has, Asset.SOL)}; "
-            f"{format_amount(needed, Asset.SOL)} are needed, fees included.",
-            "Nothing was paid.",
-            "Send some SOL to it; fees on Solana are always paid in SOL.",
-        )
 
 
 def not_logged_in() -> Refused:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import trio
 
+from p2p.chain.addresses import Addresses
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer
 from p2p.core.agreement import run_limit_s
 from p2p.core.errors import CyxWizError, Refused
-from p2p.core.ids import Wallet, new_job_id
+from p2p.core.ids import Wallet
 from p2p.core.messages.jobs import Quote, QuoteRequest, Terms
 from p2p.engine.context import Engine
 from p2p.engine.hashing import Progress
@@ -75,7 +76,7 @@ def remove_folder(folder: Path) -> None:
 
 
 async def _write_down(engine: Engine, wallet: Wallet, packed: Package, out: Path) -> JobRow:
-    job_id = new_job_id()
+    job_id = Addresses.of(engine.link.chain_config()).new_job_id(wallet)
     folder = make_private(engine.folder(job_id)) / "inputs"
     await trio.to_thread.run_sync(_copy, folder, packed.copies)
     places = {**packed.sources, **{path: folder / path for path in packed.copies}}

@@ -87,7 +87,7 @@ COMMANDS: tuple[Command, ...] = (
         timeout_s=WALLET_CALL_TIMEOUT_S,
     ),
     Command("wallet_sessions", "The wallet's session keys on chain, of every computer."),
-    Command("wallet_history", "The wallet's escrow transactions on chain.", takes=("limit",)),
+    Command("wallet_history", "The wallet's money, from chain and ledger.", takes=("limit",)),
 )
 
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -71,6 +71,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("logs", "Items: lines of the job's log.", needs=("job",), takes=("follow",), streams=True),
     Command("fetch", "Put the results into a folder, or try again now.", needs=("job",), takes=("out",)),
     Command("cancel", "Cancel a job.", needs=("job",)),
+    Command("dispute_terms", "The claim of a job, and what disputing it means.", needs=("job",)),
+    Command("dispute", "Dispute the claim of a job: written down, then done.", needs=("job", "reason")),
     Command("offers", "What is on offer now, by GPU class."),
     Command("wallet_balance", "The wallet's balances, in it and in escrow, and its session keys."),
     Command(

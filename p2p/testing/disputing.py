@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import fields, replace
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +25,9 @@ from p2p.node.transfer import OutputSource
 from p2p.store.node import JobRecord, Phase
 from p2p.testing.claiming import claimed
 from p2p.wire.codec import encode
+
+Cli = Callable[..., Awaitable[tuple[int, str, str]]]
+"""``await cli("disputes", …)``: exit code, standard output, standard error of an operator's command."""
 
 FILES = {"model.pt": b"weights" * 1000, "logs/a.txt": b"a", "logs/b.txt": b"b", "empty": b""}
 
@@ -120,3 +125,10 @@ async def disputed(
     await dispute_on_chain(world, buyer, job_id)
     await say(buyer, job_id, reason)
     return buyer, node, job_id, kept
+
+
+async def shown(cli: Cli, job_id: str) -> Any:
+    """The dispute, as the arbiter's program sees it."""
+    code, out, err = await cli("dispute", "show", job_id[:8], "--json")
+    assert code == 0, err
+    return json.loads(out)

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import redirect_stdout
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
-from rich.console import Console
 
-from coordinator.cli import main
 from p2p.chain.accounts import JobStatus
 from p2p.chain.deploy import Operator
-from p2p.chain.errors import ProgramRefused
 from p2p.chain.faucet import faucet
 from p2p.chain.keys import Signer
 from p2p.chain.transaction import sign_message
 from p2p.core.errors import ExitCode
 from p2p.core.ids import JobId
-from p2p.core.limits import CLAIM_AFTER_S, DISPUTE_AGAIN_S, DISPUTE_CHUNKS_MAX, DISPUTE_TEXT_MAX_CHARS
-from p2p.core.messages.auth import Ack
-from p2p.core.messages.disputes import ProofReply, ProofRequest
 from p2p.core.messages.nodes import PAID_UNFETCHED, HeldJob
 from p2p.core.money import Asset, format_amount, split
 from p2p.core.states import DisputeState, FailureCode, JobState
-from p2p.local.home import HOME_VARIABLE
 from p2p.testing.claiming import (
     START_UNITS,
-    WINDOW_S,
     agrees,
-    assigned,
     check_paid,
     entries,
     move,
@@ -44,9 +30,8 @@ from p2p.testing.claiming import (
     window_passes,
     work,
 )
-from p2p.testing.disputing import claimed_with, dispute_on_chain, disputed, say
+from p2p.testing.disputing import Cli, disputed, shown
 from p2p.testing.marketplace import MovableClock
-from p2p.wire.codec import decode, encode
 
 
 @pytest.fixture(scope="module")
@@ -70,41 +55,8 @@ async def arbiter(localnet: Any) -> Signer:
     return found
 
 
-Cli = Callable[..., Any]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, localnet: Any, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """``await cli("disputes", …)``: exit code, standard output, standard error."""
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "config.toml").write_text(localnet.config.to_toml())
-    monkeypatch.setenv(HOME_VARIABLE, str(home))
-
-    def run(arguments: tuple[str, ...]) -> tuple[int, str, str]:
-        out, err = io.StringIO(), io.StringIO()
-        monkeypatch.setattr(sys, "argv", ["cyxwiz-coordinator", *arguments, "--dsn", dsn])
-        monkeypatch.setattr("p2p.local.cli.out", Console(file=out, width=200))
-        monkeypatch.setattr("p2p.local.cli.err", Console(file=err, width=200))
-        with redirect_stdout(out), pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), out.getvalue(), err.getvalue()
-
-    async def asked(*arguments: str) -> tuple[int, str, str]:
-        return await trio.to_thread.run_sync(run, arguments)
-
-    return asked
-
-
 async def resolve(cli: Cli, job_id: str, *options: str, key: str) -> tuple[int, str, str]:
     return await cli("dispute", "resolve", job_id[:8], *options, "--keypair", key, "--yes", "--json")
-
-
-async def shown(cli: Cli, job_id: str) -> Any:
-    code, out, err = await cli("dispute", "show", job_id[:8], "--json")
-    assert code == 0, err
-    return json.loads(out)
 
 
 def key_of(world: Any, name: str) -> str:
@@ -228,150 +180,6 @@ async def test_only_the_arbiter_decides(still: Any, arbiter: Signer, cli: Cli, t
     assert (await on_chain(still, job_id)).status is JobStatus.DISPUTED
 
 
-# -- evidence
-
-
-async def test_a_node_whose_chunk_differs_is_shown_as_such(still: Any, cli: Cli, tmp_path: Path) -> None:
-    _, _, job_id, kept = await disputed(still, tmp_path / "out", {"model.pt": b"weights" * 1000})
-    (kept.outputs / "model.pt").write_bytes(b"zeroes!" * 1000)
-    await still.coordinator.examiner.sweep()
-    (row,) = (await shown(cli, job_id))["evidence"]
-    assert (row["result"], row["path"], row["chunk_index"]) == ("differs", "model.pt", 0)
-    code, out, _ = await cli("disputes")
-    assert code == 0
-    assert "1 differs" in out
-
-
-async def test_a_node_that_proves_other_files_is_shown_as_such(still: Any, cli: Cli, tmp_path: Path) -> None:
-    _, node, job_id, _ = await disputed(still, tmp_path / "out", {"model.pt": b"weights"})
-    other = await claimed_with(still, tmp_path / "other", {"model.pt": b"nothing"})
-    peers = still.wire.peers
-    peers[node.identity.peer_id] |= {"files.prove": peers[other[1].identity.peer_id]["files.prove"]}
-    await still.coordinator.examiner.sweep()
-    (row,) = (await shown(cli, job_id))["evidence"]
-    assert row["result"] == "refused"  # it has no such job
-
-    async def prove_other(payload: bytes) -> bytes:
-        manifest = other[3].manifest()
-        request = decode(ProofRequest, payload)
-        entry = replace(manifest.files[request.file_index], path="\x1b]0;title\x07model.pt")
-        return encode(ProofReply(entry, manifest.prove(request.file_index), "proof"))
-
-    peers[node.identity.peer_id] |= {"files.prove": prove_other}
-    assert (await cli("dispute", "check", job_id))[0] == 0
-    await still.coordinator.examiner.sweep()
-    rows = (await shown(cli, job_id))["evidence"]
-    assert {row["result"] for row in rows[1:]} == {"differs"}
-    assert "\x1b" not in "".join(row["path"] + row["detail"] for row in rows)
-
-
-async def test_a_node_that_is_away_is_asked_again(still: Any, cli: Cli, tmp_path: Path) -> None:
-    _, node, job_id, kept = await disputed(still, tmp_path / "out")
-    handlers = still.wire.peers[node.identity.peer_id]
-    node.vanish()
-    await still.coordinator.examiner.sweep()
-    found = await shown(cli, job_id)
-    assert found["evidence_summary"] == {"unreachable": 1}
-    assert await still.coordinator.examiner.sweep() == 0
-    still.wire.peers[node.identity.peer_id] = handlers
-    await move(still, DISPUTE_AGAIN_S + 1)
-    assert await still.coordinator.examiner.sweep() == 1
-    found = await shown(cli, job_id)
-    assert found["evidence_summary"]["verified"] >= 1
-    assert kept.notice is not None
-    count = len(found["evidence"])
-    code, _, _ = await cli("dispute", "check", job_id)
-    assert code == 0
-    assert await still.coordinator.examiner.sweep() == 1
-    assert len((await shown(cli, job_id))["evidence"]) <= count + DISPUTE_CHUNKS_MAX
-
-
-async def test_a_cancelled_job_has_nothing_to_prove(still: Any, cli: Cli) -> None:
-    buyer, node, job_id, _ = await assigned(still)
-    await move(still, 100)
-    await node.beat(HeldJob(job_id, 1, JobState.RUNNING, 100.0))
-    await still.coordinator.registry.flush()
-    await buyer.cancel(job_id)
-    await work(still, job_id)
-    await move(still, CLAIM_AFTER_S)
-    await still.coordinator.claims.sweep()
-    await work(still, job_id)
-    await dispute_on_chain(still, buyer, job_id)
-    await say(buyer, job_id, "It never ran.")
-    await still.coordinator.examiner.sweep()
-    found = await shown(cli, job_id)
-    assert found["evidence_summary"] == {"not_applicable": 1}
-    assert found["statement"] is None
-    assert (await cli("dispute", "show", job_id))[0] == 0
-
-
-# -- who may say what, and when
-
-
-async def test_a_thief_cannot_dispute_anothers_job(still: Any, refused: Any, tmp_path: Path) -> None:
-    buyer, _, job_id, _ = await claimed_with(still, tmp_path / "out")
-    thief = await still.buyer()
-    owner = buyer.signer.address
-    with pytest.raises(ProgramRefused):
-        await still.chain.send_and_confirm(
-            await still.chain.prepare_dispute(thief.signer, owner, JobId(job_id))
-        )
-    with refused("unknown_job"):
-        await say(thief, job_id, "Give it to me.")
-    with refused("dispute_not_seen"):
-        await say(buyer, job_id, "Without the chain it is nothing.")
-    await dispute_on_chain(still, buyer, job_id)
-    with refused("unknown_job"):
-        await say(thief, job_id, "Give it to me.")
-    assert (await buyer.show(job_id)).review.dispute is None
-
-
-async def test_after_the_window_there_is_no_dispute(still: Any, refused: Any, tmp_path: Path) -> None:
-    buyer, node, job_id, _ = await claimed_with(still, tmp_path / "out")
-    used = still.job(job_id).used_units
-    await move(still, WINDOW_S + 1)
-    with pytest.raises(ProgramRefused) as late:
-        await dispute_on_chain(still, buyer, job_id)
-    assert "too_late" in str(late.value) or late.value.number == 6019
-    await work(still, job_id)
-    with refused("not_disputed"):
-        await say(buyer, job_id, "Too late.")
-    await check_paid(still, buyer, node, job_id, used)
-
-
-async def test_what_is_said_first_stands(still: Any, refused: Any, cli: Cli, tmp_path: Path) -> None:
-    buyer, node, job_id, _ = await disputed(still, tmp_path / "out", reason="first")
-    assert (await say(buyer, job_id, "second")).review.reason == "first"
-    stranger = still.node()
-    await stranger.join()
-    with refused("not_disputed"):
-        await say(stranger, job_id, "It was mine.", method="dispute.answer", reply=Ack)
-    for _ in range(2):
-        await say(node, job_id, "It ran.", method="dispute.answer", reply=Ack)
-    with refused("answered"):
-        await say(node, job_id, "It ran well.", method="dispute.answer", reply=Ack)
-    for text in ("", "x" * (DISPUTE_TEXT_MAX_CHARS + 1)):
-        with refused("bad_statement"):
-            await say(buyer, job_id, text)
-    found = await shown(cli, job_id)
-    assert (found["buyer_says"]["text"], found["node_says"]["text"]) == ("first", "It ran.")
-    assert (await buyer.show(job_id)).review.answer == "It ran."
-
-
-async def test_the_reconciler_finds_a_dispute_that_nobody_told(still: Any, cli: Cli, tmp_path: Path) -> None:
-    buyer, _, job_id, kept = await claimed_with(still, tmp_path / "out")
-    await dispute_on_chain(still, buyer, job_id)
-    await still.coordinator.sweeps.reconcile()
-    await still.coordinator.sweeps.reconcile()
-    assert await still.coordinator.disputes.tell_nodes() >= 1
-    assert kept.notice is not None
-    assert kept.notice.reason == ""
-    assert (await shown(cli, job_id))["buyer_says"] is None
-    await say(buyer, job_id, "Now I say it.")
-    await still.coordinator.disputes.tell_nodes()
-    assert kept.notice.reason == "Now I say it."
-
-
 # -- other ends
 
 
@@ -419,8 +227,11 @@ async def test_nobody_decides(still: Any, cli: Cli, tmp_path: Path) -> None:
 async def test_a_running_coordinator_does_all_of_it_by_itself(
     make_world: Any, chain_clock: MovableClock, arbiter: Signer, cli: Cli, tmp_path: Path
 ) -> None:
+    async with make_world(run=False, clock=chain_clock) as still:
+        buyer, node, job_id, kept = await disputed(still, tmp_path / "out")
     async with make_world(clock=chain_clock) as world:
-        buyer, node, job_id, _ = await disputed(world, tmp_path / "out")
+        buyer.world = node.world = world
+        kept.serve(world, node, job_id)
 
         async def evidence() -> Any:
             return (await shown(cli, job_id))["evidence"]

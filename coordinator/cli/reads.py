@@ -20,9 +20,11 @@ from coordinator.cli.rates import sol_price, sol_words
 from coordinator.domain.ledger import escrow
 from coordinator.service.views import job_view
 from coordinator.store import jobs as job_rows
+from coordinator.store import sponsored
 from coordinator.store.database import Row, Tx
 from coordinator.store.migrate import pending
 from coordinator.store.records import JobRow
+from p2p.chain.accounts import JOB_BYTES, rent_lamports
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import ExitCode, Refused, UserError
 from p2p.core.limits import (
@@ -33,7 +35,7 @@ from p2p.core.limits import (
     NODES_LISTED_MAX,
 )
 from p2p.core.messages.jobs import JobView
-from p2p.core.money import format_usd
+from p2p.core.money import Asset, format_amount, format_usd
 from p2p.core.states import JobState
 from p2p.core.text import clean_line
 from p2p.local import cli as frame
@@ -80,7 +82,7 @@ def _print_status(found: dict[str, Any], running: bool) -> None:
         ("jobs", _counts(found["jobs"])),
         ("chain actions", _counts(found["outbox"])),
         ("1 SOL", sol_words(found["sol"])),
-        ("disputes", _open_disputes(found["disputes_open"], found["dispute_decide_until_s"])),
+        ("paid for buyers", _sponsored_words(found["sponsored"])),
     ]
     _print_facts(rows)
     if found["sol"]["watched"] and found["sol"]["fault"]:
@@ -112,25 +114,25 @@ class MoneyStands(Refused):
 
 def _status(tx: Tx) -> dict[str, Any]:
     nodes_found = tx.rows("nodes.listing", since_s=_since_s(), limit=NODES_LISTED_MAX)
-    disputed = tx.row("disputes.open_count") or {"disputes": 0, "first_by_s": None}
     return {
         "nodes": len(nodes_found),
         "nodes_online": sum(bool(row["online"]) for row in nodes_found),
         "jobs": {row["state"]: row["jobs"] for row in tx.rows("jobs.counts")},
         "sol": sol_price(tx),
+        "sponsored": sponsored.totals(tx, SYSTEM_CLOCK.now_s()),
         "troubled": tx.rows("outbox.troubled", late_s=SYSTEM_CLOCK.now_s() - ACTION_LATE_S, limit=50),
-        "disputes_open": disputed["disputes"],
-        "dispute_decide_until_s": disputed["first_by_s"],
         "outbox": {f"{row['kind']} {row['state']}": row["actions"] for row in tx.rows("outbox.counts")},
     }
 
 
-def _open_disputes(number: int, first_by_s: float | None) -> str:
-    return f"{number} to be decided, the first until {when(first_by_s)}" if number else "none"
-
-
 def _counts(found: dict[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in found.items()) or "none"
+
+
+def _sponsored_words(found: dict[str, int]) -> str:
+    rent = format_amount(found["rents"] * rent_lamports(JOB_BYTES), Asset.SOL)
+    hour = f"the fees of {found['recent']} transactions in the last hour"
+    return f"{hour}, the rent of {found['rents']} jobs ({rent}), which comes back"
 
 
 def _address() -> str | None:

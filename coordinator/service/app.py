@@ -11,21 +11,20 @@ from coordinator.service.accounts import Accounts
 from coordinator.service.claims import Claims
 from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
-from coordinator.service.disputes import Disputes
 from coordinator.service.escrow import Escrow
-from coordinator.service.evidence import Examiner
 from coordinator.service.login import Logins
 from coordinator.service.loops import every
 from coordinator.service.orders import Orders
 from coordinator.service.prices import Prices
 from coordinator.service.registry import Registry
+from coordinator.service.rents import Rents
 from coordinator.service.reports import Reports
 from coordinator.service.settlement import Settlement
 from coordinator.service.settler import Settler
+from coordinator.service.sponsor import Sponsor
 from coordinator.service.sweeps import Sweeps
-from p2p.core.limits import DISPUTE_SWEEP_S, PRICE_SWEEP_S
+from p2p.core.limits import CLOSE_SWEEP_S, PRICE_SWEEP_S
 from p2p.core.messages.auth import Role
-from p2p.core.messages.disputes import DisputeRequest
 from p2p.core.messages.jobs import (
     AccountRequest,
     CountersignRequest,
@@ -44,6 +43,7 @@ from p2p.core.messages.nodes import (
     RegisterRequest,
     StateReport,
 )
+from p2p.core.messages.sponsor import SponsorOfferRequest, SponsorRequest
 from p2p.net.calls import Handler
 
 logger = logging.getLogger(__name__)
@@ -61,13 +61,13 @@ class Coordinator:
         self.reports = Reports(context)
         self.prices = Prices(context)
         self.orders = Orders(context, self.escrow, self.prices)
+        self.sponsor = Sponsor(context, self.orders)
+        self.rents = Rents(context)
         self.settlement = Settlement(context, self.dispatcher)
         self.accounts = Accounts(context, self.escrow)
         self.settler = Settler(context)
         self.claims = Claims(context)
-        self.disputes = Disputes(context)
-        self.examiner = Examiner(context, self.disputes)
-        self.sweeps = Sweeps(context, self.registry, self.escrow, self.claims, self.settler, self.disputes)
+        self.sweeps = Sweeps(context, self.registry, self.escrow, self.claims, self.settler)
 
     def methods(self) -> Iterable[tuple[str, Handler]]:
         """Every method with its handler; all but the first two need a login of the right role."""
@@ -88,8 +88,8 @@ class Coordinator:
         yield "job.cancel", handler(JobRef, engine, self.settlement.cancel)
         yield "job.receipt", handler(ReceiptRequest, engine, self.settlement.receipt)
         yield "job.countersign", handler(CountersignRequest, engine, self.settlement.countersign)
-        yield "job.dispute", handler(DisputeRequest, engine, self.disputes.dispute)
-        yield "dispute.answer", handler(DisputeRequest, node, self.disputes.answer)
+        yield "chain.sponsor_offer", handler(SponsorOfferRequest, engine, self.sponsor.offer)
+        yield "chain.sponsor", handler(SponsorRequest, engine, self.sponsor.sponsor)
         yield "offers.list", handler(OffersRequest, engine, self.accounts.offers)
         yield "account.show", handler(AccountRequest, engine, self.accounts.show)
 
@@ -105,8 +105,7 @@ class Coordinator:
                 nursery.start_soon(self.settler.run)
                 nursery.start_soon(self.sweeps.run)
                 nursery.start_soon(every, PRICE_SWEEP_S, self.prices.watch, "prices")
-                nursery.start_soon(every, DISPUTE_SWEEP_S, self.disputes.tell_nodes, "disputes")
-                nursery.start_soon(every, DISPUTE_SWEEP_S, self.examiner.sweep, "evidence")
+                nursery.start_soon(every, CLOSE_SWEEP_S, self.rents.sweep, "sponsored rents")
                 task_status.started()
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(5.0):

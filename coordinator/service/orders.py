@@ -126,7 +126,18 @@ class Orders:
     def _check_terms(self, login: LoginRow, request: SubmitRequest) -> Terms:
         check_spec(request.spec)
         check_addresses(request.engine_addresses)
-        signed = request.terms
+        terms = self.check_own_terms(login, request.terms)
+        if terms.spec_hash != statement_hash(Domain.SPEC, encode(request.spec)):
+            raise _bad_terms("are for another job specification")
+        if len(request.open_signature) > 96:
+            raise UserError("bad_message", "The transaction signature is malformed.")
+        return terms
+
+    def check_own_terms(self, login: LoginRow, signed: Signed) -> Terms:
+        """Terms that we signed for this buyer.
+
+        :raises Refused: ``bad_terms``.
+        """
         own = self._context.identity.peer_id
         if signed.signer != own or not verify_peer_signature(
             own, signing_input(Domain.TERMS, signed.payload), signed.signature
@@ -135,10 +146,6 @@ class Orders:
         terms = decode(Terms, signed.payload)
         if terms.buyer != login.wallet:
             raise _bad_terms("are for another buyer")
-        if terms.spec_hash != statement_hash(Domain.SPEC, encode(request.spec)):
-            raise _bad_terms("are for another job specification")
-        if len(request.open_signature) > 96:
-            raise UserError("bad_message", "The transaction signature is malformed.")
         return terms
 
     def _known(self, tx: Tx, terms: Terms, signed: Signed) -> JobView | None:

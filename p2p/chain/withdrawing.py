@@ -41,7 +41,7 @@ async def require_sol(chain: EscrowClient, wallet: Wallet, lamports: int) -> Non
         raise Refused(
             "sol_too_low",
             f"The wallet {wallet} has {format_amount(has, Asset.SOL)}; "
-            f"{format_amount(needed, Asset.SOL)} are needed, fees included.",
+            f"{format_amount(needed, Asset.SOL)} are needed, fees and rent included.",
             "Nothing was moved.",
             f"Send {format_amount(needed - has, Asset.SOL)} or more to {wallet}: "
             "fees on Solana are always paid in SOL.",

@@ -232,6 +232,16 @@ PRICE_READ_MAX_S = 10.0
 PRICE_SWEEP_S = 15.0  # how often the feed is looked at without a quote, for the operator to see
 PRICE_SEEN_S = 60.0  # what a coordinator saw longer ago than this is not how it is now
 
+# -- the coordinator as fee payer
+SPONSORED_PER_HOUR_MAX = 60  # transactions of one wallet
+SPONSORED_RENTS_MAX = 20  # of jobs of one wallet whose accounts are not closed yet
+SPONSORED_FEE_MAX_LAMPORTS = 110_000  # two signatures, and the dearest compute budget
+SPONSOR_RESERVE_LAMPORTS = 500_000_000  # what the coordinator keeps for its own actions
+SPONSORED_UNQUEUED_S = 3600.0  # a deposit that was never queued goes back to the buyer after so long
+SPONSORED_LOOK_S = 60.0  # how often the account of a job is looked at whose rent the coordinator paid
+SPONSORED_KEPT_S = 24 * 3600.0
+SESSION_FEE_LAMPORTS = 1_100_000  # a fee, and the least that the runtime lets an account keep
+
 # -- coordinator
 TERMS_LIFETIME_S = 900.0  # how long a quoted price can be taken
 NODE_DISK_RESERVE_BYTES = 1 * GIB  # free disk that a node must have beside a job's inputs
@@ -258,20 +268,6 @@ CLAIM_MARGIN_S = 30 * 60.0  # a claim is made at least this long before the escr
 CLOSE_AFTER_S = 60.0  # how long an ended escrow stays readable before its rent goes back to the session key
 CLOSE_SWEEP_S = 15.0
 CLOSE_AGAIN_S = 120.0  # longer than a blockhash lives
-DISPUTE_SWEEP_S = 5.0
-DISPUTE_TEXT_MAX_CHARS = 2000  # what buyer and node may say about it
-DISPUTE_CHUNKS_MAX = 5  # outputs sampled by one check
-DISPUTE_PROVE_TIMEOUT_S = 30.0
-DISPUTE_PULL_MAX_S = 120.0  # for one chunk
-DISPUTE_CHECK_MAX_S = 600.0
-DISPUTE_CHECKS_AT_ONCE_MAX = 8
-DISPUTE_TELL_AGAIN_S = 60.0  # a node that did not hear of a dispute is told again
-DISPUTE_TOLD_MAX_S = 48 * 3600.0  # ... until so long after its end
-DISPUTE_AGAIN_S = 15 * 60.0  # a node that could not be asked is asked again
-DISPUTE_EVIDENCE_MAX = 500  # rows of one dispute; the check that comes to it is the last
-DISPUTE_KEEP_SLACK_S = 600.0  # outputs are kept so much longer than until the last moment of a decision
-DISPUTE_KEEP_MAX_S = 60 * 24 * 3600.0  # ... however late the coordinator says that this is
-DISPUTES_LISTED_MAX = 500
 ESCROW_SEEN_S = 15.0  # how long a submit waits for its escrow to become visible on chain
 EVENTS_WAIT_MAX_S = 25.0  # a long poll ends before a call times out
 EVENTS_POLL_S = 5.0  # for events written by another coordinator on the same database
@@ -317,5 +313,4 @@ TIDY_INTERVAL_S = 600.0
 SURVEY_INTERVAL_S = 20.0
 PLAN_SWEEP_S = 3600.0
 FORGET_DROPPED_S = 7 * 24 * 3600.0
-LEDGER_PENDING_S = 600.0  # what the chain did so recently, the ledger may not have yet
 SESSION_RENEW_S = 15 * 24 * 3600  # a login renews session keys that expire sooner

@@ -20,9 +20,8 @@ from p2p.core.ids import Wallet
 from p2p.core.paths import Home
 from p2p.core.wallet_choice import WalletChoice, WalletKind
 from p2p.engine import render
-from p2p.engine.cli_money import ask, print_balances, session_keys
+from p2p.engine.cli_money import ask, print_balances, wallet_requests
 from p2p.engine.client import EngineClient
-from p2p.engine.wallet_requests import WalletRequests
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home, load_network_config
@@ -69,7 +68,7 @@ async def _log_in(home: Home, owner: Owner, keystore: Path | None) -> dict[str, 
         reply.update(found, wallet=answer.wallet)
 
     async with EscrowClient(config, SYSTEM_CLOCK) as chain:
-        requests = WalletRequests(chain, session_keys(client), SYSTEM_CLOCK)
+        requests = wallet_requests(chain, client)
 
         async def then(wallet: Wallet) -> Sequence[SignTransactions]:
             return await requests.renewal(wallet)

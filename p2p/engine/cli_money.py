@@ -60,7 +60,7 @@ async def _sign_here(owner: Owner, wallet: Wallet, make: Make) -> list[str]:
     client = EngineClient(home)
     await client.ensure_running()
     async with EscrowClient(config, SYSTEM_CLOCK) as chain:
-        requests = await make(WalletRequests(chain, session_keys(client), SYSTEM_CLOCK), wallet)
+        requests = await make(wallet_requests(chain, client), wallet)
         for request in requests:
             await request.build(wallet)
         answers = await owner.answer(requests)
@@ -80,6 +80,15 @@ def session_keys(client: EngineClient) -> SessionKeys:
         return {Asset(name): Wallet(key) for name, key in keys.items()}
 
     return found
+
+
+def wallet_requests(chain: EscrowClient, client: EngineClient) -> WalletRequests:
+    """What a wallet that signs here is asked, with what its agent knows."""
+
+    async def is_sponsored() -> bool:
+        return bool((await client.call("sponsorship"))["offered"])
+
+    return WalletRequests(chain, session_keys(client), is_sponsored, SYSTEM_CLOCK)
 
 
 def print_moved(found: dict[str, Any], as_json: bool) -> None:

@@ -21,20 +21,29 @@ from p2p.core.limits import (
     SESSION_LIFETIME_S,
     SESSION_LOW_LAMPORTS,
     SESSION_RENEW_S,
+    WALLET_FEE_LAMPORTS,
 )
 from p2p.core.money import Asset, format_amount
 
 SessionKeys = Callable[[Wallet], Awaitable[Mapping[Asset, Wallet]]]
+IsSponsored = Callable[[], Awaitable[bool]]
+"""Whether the coordinator pays the fees of session keys."""
 
 _REVOKED_AT_ONCE = 8
 
 
 class WalletRequests:
-    """Requests of one wallet; ``keys`` gives this computer's session key for each asset."""
+    """Requests of one wallet; ``keys`` gives this computer's session key for each asset.
 
-    def __init__(self, chain: EscrowClient, keys: SessionKeys, clock: Clock) -> None:
+    The wallet gives its session keys SOL for fees, if it has it; else the coordinator may pay them.
+    """
+
+    def __init__(
+        self, chain: EscrowClient, keys: SessionKeys, is_sponsored: IsSponsored, clock: Clock
+    ) -> None:
         self._chain = chain
         self._keys = keys
+        self._is_sponsored = is_sponsored
         self._expires_at_s = int(clock.now_s()) + SESSION_LIFETIME_S
         self._clock = clock
 
@@ -42,11 +51,13 @@ class WalletRequests:
         """Let the session keys spend all of the balance again, where they could not for much of their
         lifetime, or have too little SOL for fees. Empty when there is nothing to do.
         """
-        grants = []
+        grants: list[Grant] = []
         for asset, key in (await self._keys(wallet)).items():
             balance = await self._chain.balance(wallet, asset)
-            if balance and await self._is_short(wallet, asset, key, balance):
-                grants.append(await self._grant(asset, key, balance))
+            spent = sum(grant.fund_lamports for grant in grants)
+            fund = await self._fund_lamports(wallet, key, spent) if balance else 0
+            if balance and await self._is_short(wallet, asset, key, balance, fund):
+                grants.append(Grant(key, asset, balance, self._expires_at_s, fund))
         if not grants:
             return []
         lamports = sum(grant.fund_lamports for grant in grants)
@@ -62,9 +73,9 @@ class WalletRequests:
         async def grant() -> Grant:
             key = (await self._keys(wallet))[asset]
             balance = await self._chain.balance(wallet, asset)
-            found = await self._grant(asset, key, balance + units)
-            await _require_funds(self._chain, wallet, asset, units, found.fund_lamports)
-            return found
+            fund = await self._fund_lamports(wallet, key, units if asset is Asset.SOL else 0)
+            await _require_funds(self._chain, wallet, asset, units, fund)
+            return Grant(key, asset, balance + units, self._expires_at_s, fund)
 
         return deposit_and_grant_request(self._chain, wallet, asset, units, grant)
 
@@ -77,17 +88,22 @@ class WalletRequests:
         parts = [keys[at : at + _REVOKED_AT_ONCE] for at in range(0, len(keys), _REVOKED_AT_ONCE)]
         return [revoke_request(self._chain, wallet, part) for part in parts]
 
-    async def _is_short(self, wallet: Wallet, asset: Asset, key: Wallet, balance: int) -> bool:
+    async def _is_short(
+        self, wallet: Wallet, asset: Asset, key: Wallet, balance: int, fund_lamports: int
+    ) -> bool:
         session = await self._chain.session(wallet, key)
         if session is None or session.remaining_units < balance:
             return True
         if session.expires_at_s < self._clock.now_s() + SESSION_RENEW_S:
             return True
-        return await self._chain.wallet_balance(key, Asset.SOL) < SESSION_LOW_LAMPORTS
+        return fund_lamports > SESSION_FUND_LAMPORTS - SESSION_LOW_LAMPORTS
 
-    async def _grant(self, asset: Asset, key: Wallet, units: int) -> Grant:
+    async def _fund_lamports(self, wallet: Wallet, key: Wallet, spent_lamports: int) -> int:
+        """What the key is given: nothing where the wallet has not got it and the coordinator pays."""
         fund = max(0, SESSION_FUND_LAMPORTS - await self._chain.wallet_balance(key, Asset.SOL))
-        return Grant(key, asset, units, self._expires_at_s, fund)
+        needed = spent_lamports + fund + WALLET_FEE_LAMPORTS
+        poor = fund and await self._chain.wallet_balance(wallet, Asset.SOL) < needed
+        return 0 if poor and await self._is_sponsored() else fund
 
 
 async def _require_funds(

@@ -41,7 +41,7 @@ from p2p.core.messages.jobs import (
     Terms,
 )
 from p2p.core.messages.transfer import LogItem, LogRequest, ManifestReply, ManifestRequest, ReceivedNotice
-from p2p.core.money import USD_MICROS, cost_units
+from p2p.core.money import USD_MICROS, Asset, cost_units, usd_to_units
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import JobState
 from p2p.engine.sources import InputSource
@@ -50,7 +50,8 @@ from p2p.net.peer import Call, Peer
 from p2p.wire.codec import decode, encode
 
 RATE = RateTerm("cpu", 40_000, 40_000)
-"""What the scripted coordinator asks for an hour."""
+"""What the scripted coordinator asks for an hour, in USDC."""
+SOL_USD_MICROS = 150_000_000
 
 
 @dataclass
@@ -255,19 +256,21 @@ class ScriptedCoordinator:
 
     async def _quote(self, call: Call) -> Quote:
         request = decode(QuoteRequest, call.payload)
-        timeout_s = request.spec.config.timeout_s
+        timeout_s, asset = request.spec.config.timeout_s, request.spec.asset
+        price = SOL_USD_MICROS if asset is Asset.SOL else USD_MICROS
+        units_per_hour = usd_to_units(RATE.usd_micros_per_hour, asset, price)
         terms = Terms(
             job_id=request.job_id,
             buyer=self.wallet,
-            asset=request.spec.asset,
-            rates=(RATE,),
+            asset=asset,
+            rates=(replace(RATE, units_per_hour=units_per_hour),),
             timeout_s=timeout_s,
-            deposit_units=cost_units(RATE.units_per_hour, timeout_s),
+            deposit_units=cost_units(units_per_hour, timeout_s),
             fee_bps=(await self.chain.config()).fee_bps,
             spec_hash=statement_hash(Domain.SPEC, encode(request.spec)),
             coordinator_wallet=self.signer.address,
             expires_at_s=int(SYSTEM_CLOCK.now_s()) + 900,
-            asset_price_usd_micros=USD_MICROS,
+            asset_price_usd_micros=price,
         )
         payload = encode(terms)
         signature = self.peer.identity.sign(signing_input(Domain.TERMS, payload))

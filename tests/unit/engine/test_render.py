@@ -40,7 +40,6 @@ def job(**fields: Any) -> dict[str, Any]:
         "failure_words": "",
         "detail": "",
         "problem": None,
-        "review": None,
         "cancel_wanted": False,
         "out": "/out",
         "verified_root": None,
@@ -80,6 +79,7 @@ def plan(**fields: Any) -> dict[str, Any]:
         "cheapest_units": 40_000,
         "deposit_units": 400_000,
         "balance_units": 2_000_000,
+        "fees_paid_by": "session key",
         "out": "/out",
         **fields,
     }
@@ -127,6 +127,7 @@ def test_the_plan_says_what_is_sent_what_it_costs_and_what_comes_back() -> None:
         assert part in shown
     assert "internet" not in shown
     assert "SOL" not in shown
+    assert "fees are paid by the coordinator" in text(render.plan_lines(plan(fees_paid_by="coordinator")))
     in_sol = plan(asset="sol", decimals=9, asset_price_usd_micros=152_340_000)
     assert "1 SOL = $152.34, fixed for this job" in text(render.plan_lines(in_sol))
     assert "internet" in text(render.plan_lines(plan(network="outbound")))

@@ -82,6 +82,7 @@ def _print_status(found: dict[str, Any], running: bool) -> None:
         ("jobs", _counts(found["jobs"])),
         ("chain actions", _counts(found["outbox"])),
         ("1 SOL", sol_words(found["sol"])),
+        ("disputes", _open_disputes(found["disputes_open"], found["dispute_decide_until_s"])),
         ("paid for buyers", _sponsored_words(found["sponsored"])),
     ]
     _print_facts(rows)
@@ -114,6 +115,7 @@ class MoneyStands(Refused):
 
 def _status(tx: Tx) -> dict[str, Any]:
     nodes_found = tx.rows("nodes.listing", since_s=_since_s(), limit=NODES_LISTED_MAX)
+    disputed = tx.row("disputes.open_count") or {"disputes": 0, "first_by_s": None}
     return {
         "nodes": len(nodes_found),
         "nodes_online": sum(bool(row["online"]) for row in nodes_found),
@@ -121,8 +123,14 @@ def _status(tx: Tx) -> dict[str, Any]:
         "sol": sol_price(tx),
         "sponsored": sponsored.totals(tx, SYSTEM_CLOCK.now_s()),
         "troubled": tx.rows("outbox.troubled", late_s=SYSTEM_CLOCK.now_s() - ACTION_LATE_S, limit=50),
+        "disputes_open": disputed["disputes"],
+        "dispute_decide_until_s": disputed["first_by_s"],
         "outbox": {f"{row['kind']} {row['state']}": row["actions"] for row in tx.rows("outbox.counts")},
     }
+
+
+def _open_disputes(number: int, first_by_s: float | None) -> str:
+    return f"{number} to be decided, the first until {when(first_by_s)}" if number else "none"
 
 
 def _counts(found: dict[str, int]) -> str:

@@ -11,7 +11,9 @@ from coordinator.service.accounts import Accounts
 from coordinator.service.claims import Claims
 from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
+from coordinator.service.disputes import Disputes
 from coordinator.service.escrow import Escrow
+from coordinator.service.evidence import Examiner
 from coordinator.service.login import Logins
 from coordinator.service.loops import every
 from coordinator.service.orders import Orders
@@ -23,8 +25,9 @@ from coordinator.service.settlement import Settlement
 from coordinator.service.settler import Settler
 from coordinator.service.sponsor import Sponsor
 from coordinator.service.sweeps import Sweeps
-from p2p.core.limits import CLOSE_SWEEP_S, PRICE_SWEEP_S
+from p2p.core.limits import CLOSE_SWEEP_S, DISPUTE_SWEEP_S, PRICE_SWEEP_S
 from p2p.core.messages.auth import Role
+from p2p.core.messages.disputes import DisputeRequest
 from p2p.core.messages.jobs import (
     AccountRequest,
     CountersignRequest,
@@ -67,7 +70,9 @@ class Coordinator:
         self.accounts = Accounts(context, self.escrow)
         self.settler = Settler(context)
         self.claims = Claims(context)
-        self.sweeps = Sweeps(context, self.registry, self.escrow, self.claims, self.settler)
+        self.disputes = Disputes(context)
+        self.examiner = Examiner(context, self.disputes)
+        self.sweeps = Sweeps(context, self.registry, self.escrow, self.claims, self.settler, self.disputes)
 
     def methods(self) -> Iterable[tuple[str, Handler]]:
         """Every method with its handler; all but the first two need a login of the right role."""
@@ -88,6 +93,8 @@ class Coordinator:
         yield "job.cancel", handler(JobRef, engine, self.settlement.cancel)
         yield "job.receipt", handler(ReceiptRequest, engine, self.settlement.receipt)
         yield "job.countersign", handler(CountersignRequest, engine, self.settlement.countersign)
+        yield "job.dispute", handler(DisputeRequest, engine, self.disputes.dispute)
+        yield "dispute.answer", handler(DisputeRequest, node, self.disputes.answer)
         yield "chain.sponsor_offer", handler(SponsorOfferRequest, engine, self.sponsor.offer)
         yield "chain.sponsor", handler(SponsorRequest, engine, self.sponsor.sponsor)
         yield "offers.list", handler(OffersRequest, engine, self.accounts.offers)
@@ -105,6 +112,8 @@ class Coordinator:
                 nursery.start_soon(self.settler.run)
                 nursery.start_soon(self.sweeps.run)
                 nursery.start_soon(every, PRICE_SWEEP_S, self.prices.watch, "prices")
+                nursery.start_soon(every, DISPUTE_SWEEP_S, self.disputes.tell_nodes, "disputes")
+                nursery.start_soon(every, DISPUTE_SWEEP_S, self.examiner.sweep, "evidence")
                 nursery.start_soon(every, CLOSE_SWEEP_S, self.rents.sweep, "sponsored rents")
                 task_status.started()
         finally:

@@ -13,8 +13,10 @@ from p2p.chain.accounts import OnChainConfig
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer
 from p2p.core.clock import Clock
+from p2p.core.errors import EnvironmentFailure
 from p2p.core.ids import PeerId
 from p2p.core.limits import CALL_TIMEOUT_S, CLAIM_AFTER_S
+from p2p.core.manifest import ChunkRef
 from p2p.net.calls import Handler
 from p2p.net.identity import PeerIdentity
 
@@ -42,6 +44,18 @@ Effect = Callable[[str], Awaitable[None]]
 """Called with the name of each boundary between two effects; a test ends the process there."""
 
 
+PullChunk = Callable[[str, str, ChunkRef], Awaitable[None]]
+"""Pulls a chunk from a peer by its grant, compares its hash, and drops it."""
+
+
+async def no_chunks(peer_id: str, grant: str, ref: ChunkRef) -> None:
+    """The :data:`PullChunk` of a network without bulk transfer.
+
+    :raises EnvironmentFailure: always.
+    """
+    raise EnvironmentFailure("peer_unreachable", "Chunks cannot be pulled over this network.")
+
+
 async def no_effect(_: str) -> None:
     """The :data:`Effect` of production."""
 
@@ -58,6 +72,7 @@ class Context:
     on_chain: OnChainConfig
     network: Network
     effect: Effect = no_effect
+    pull: PullChunk = no_chunks
     dispatch: Signal = field(default_factory=Signal)
     settle: Signal = field(default_factory=Signal)
     events: Board = field(default_factory=Board)

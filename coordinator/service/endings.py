@@ -100,7 +100,9 @@ class Endings:
                 return verdicts.Done(window_ends_at_s=self._context.now_s())
             ends_at_s = await signing.window_ends_at_s(self._context, on_chain)
             return verdicts.Done(window_ends_at_s=ends_at_s)
-        return verdicts.Done(used_units=None if on_chain is None else on_chain.used_units)
+        if on_chain is None:
+            return verdicts.Done()
+        return verdicts.Done(used_units=on_chain.used_units, status=on_chain.status)
 
     async def give_up(self, action: ActionRow, error: str) -> None:
         """It cannot be done; an operator has to look."""

@@ -87,7 +87,7 @@ def _why_not(tx: Tx, claim: HeldJob) -> str:
 
 def _is_unfetched(tx: Tx, job: JobRow) -> bool:
     """Whether a node should keep the outputs of a paid job for a while, for no receipt ever came."""
-    paid = job.status is JobState.SETTLED and jobs.statement_of(tx, job) is not None
+    paid = job.status is JobState.SETTLED and job.used_units > 0 and jobs.statement_of(tx, job) is not None
     return paid and jobs.receipt_of(tx, job.job_id) is None
 
 

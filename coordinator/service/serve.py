@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -15,6 +16,7 @@ import trio
 from coordinator.domain.settings import Settings, parse_settings
 from coordinator.service.adverts import AdvertListener
 from coordinator.service.app import Coordinator
+from coordinator.service.chunks import pull_and_drop
 from coordinator.service.context import Context
 from coordinator.service.files import CoordinatorFiles
 from coordinator.store.database import Database
@@ -70,7 +72,17 @@ async def serve(options: ServeOptions, ready: Callable[[str], None], clock: Cloc
                     topics=(ADVERTS,),
                     connections_max=connections_max(),
                 ) as peer:
-                    context = Context(db, clock, identity, signer, chain, on_chain, peer, settings=settings)
+                    context = Context(
+                        db,
+                        clock,
+                        identity,
+                        signer,
+                        chain,
+                        on_chain,
+                        peer,
+                        settings=settings,
+                        pull=partial(pull_and_drop, peer),
+                    )
                     await _run(context, peer, files, ready)
 
 

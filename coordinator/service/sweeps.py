@@ -11,6 +11,7 @@ from coordinator.domain.leases import is_expired
 from coordinator.domain.reasons import Reason
 from coordinator.service.claims import Claims, withdraw
 from coordinator.service.context import Context
+from coordinator.service.disputes import Disputes
 from coordinator.service.endings import close_given_back
 from coordinator.service.escrow import Escrow
 from coordinator.service.history import differing
@@ -23,7 +24,7 @@ from coordinator.service.verdicts import GIVEN_BACK, PAID
 from coordinator.store import jobs, ledger, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow
-from p2p.chain.accounts import OnChainJob
+from p2p.chain.accounts import JobStatus, OnChainJob
 from p2p.chain.config import FINALIZED
 from p2p.core.errors import CyxWizError
 from p2p.core.ids import JobId, Wallet
@@ -45,13 +46,20 @@ class Sweeps:
     """The periodic work of one coordinator."""
 
     def __init__(
-        self, context: Context, registry: Registry, escrow: Escrow, claims: Claims, settler: Settler
+        self,
+        context: Context,
+        registry: Registry,
+        escrow: Escrow,
+        claims: Claims,
+        settler: Settler,
+        disputes: Disputes,
     ) -> None:
         self._context = context
         self._registry = registry
         self._escrow = escrow
         self._claims = claims
         self._settler = settler
+        self._disputes = disputes
         self._seen_seq = 0
         self._seen_wallet = ""
         self._started_at_s = 0.0
@@ -119,6 +127,8 @@ class Sweeps:
             await self._close(job)
         elif on_chain.status in PAID:
             await self._claims.paid_on_chain(job)
+        elif isinstance(on_chain, OnChainJob) and on_chain.status is JobStatus.DISPUTED:
+            await self._disputes.open(job, on_chain)
         elif isinstance(on_chain, OnChainJob) and is_expired_on_chain(on_chain, now_s):
             await self._tell(await self._context.run(partial(end_expired, job_id=job.job_id, now_s=now_s)))
 

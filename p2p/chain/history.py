@@ -63,7 +63,12 @@ async def read_history(chain: ChainSending, wallet: Wallet, limit: int) -> list[
         for order, (signature, slot) in enumerate(await signatures_of(chain, place, limit)):
             found.setdefault(signature, (slot, -order))
     newest = sorted(found, key=lambda signature: found[signature], reverse=True)[:limit]
-    calls = [call for signature in newest for call in reversed(await calls_in(chain, signature))]
+    calls = [
+        call
+        for signature in newest
+        for call in reversed(await calls_in(chain, signature))
+        if not {str(key) for key in call.keys}.isdisjoint(places)  # not the others that share a transaction
+    ]
     jobs = await _jobs(chain, calls)
     return [_entry(chain, wallet, call, jobs) for call in calls]
 

@@ -72,6 +72,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("logs", "Items: lines of the job's log.", needs=("job",), takes=("follow",), streams=True),
     Command("fetch", "Put the results into a folder, or try again now.", needs=("job",), takes=("out",)),
     Command("cancel", "Cancel a job.", needs=("job",)),
+    Command("dispute_terms", "The claim of a job, and what disputing it means.", needs=("job",)),
+    Command("dispute", "Dispute the claim of a job: written down, then done.", needs=("job", "reason")),
     Command("offers", "What is on offer now, by GPU class."),
     Command("wallet_balance", "The wallet's balances, in it and in escrow, and its session keys."),
     Command(
@@ -88,7 +90,7 @@ COMMANDS: tuple[Command, ...] = (
         timeout_s=WALLET_CALL_TIMEOUT_S,
     ),
     Command("wallet_sessions", "The wallet's session keys on chain, of every computer."),
-    Command("wallet_history", "The wallet's escrow transactions on chain.", takes=("limit",)),
+    Command("wallet_history", "The wallet's money, from chain and ledger.", takes=("limit",)),
 )
 
 BY_NAME = {command.name: command for command in COMMANDS}

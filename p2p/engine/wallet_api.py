@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,22 @@ from p2p.chain.browser import SignTransactions, answer_with, explorer_link
 from p2p.chain.browser.request import SignedTransactions
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer, load_keypair, to_pubkey
-from p2p.core.errors import UserError
-from p2p.core.ids import JobId, Wallet, parse_wallet
-from p2p.core.money import Asset
-from p2p.engine.context import Engine, spec_of
+from p2p.core.errors import CyxWizError, UserError
+from p2p.core.ids import Wallet, parse_wallet
+from p2p.core.limits import POSTINGS_LISTED_MAX
+from p2p.core.messages.jobs import AccountRequest, Posting, PostingList
+from p2p.core.money import Asset, format_amount
+from p2p.engine.context import Engine, spec_of, terms_of
+from p2p.engine.history import Line, join
 from p2p.engine.sponsoring import is_offered
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.engine.wallets import Account
 from p2p.local.server import Handler
+from p2p.store.engine import JobRow
 
 Params = dict[str, Any]
+
+_LOG = logging.getLogger(__name__)
 
 _HISTORY_DEFAULT = 50
 
@@ -162,27 +169,35 @@ class WalletApi:
         return found
 
     async def history(self, params: Params) -> list[Params]:
-        """``wallet_history``: from the chain, with the names that this engine gave its jobs."""
+        """``wallet_history``: chain and ledger joined, with the names and prices of this engine's jobs."""
         wallet = (await self._engine.wallets.account()).wallet
         limit = max(1, int(params.get("limit") or _HISTORY_DEFAULT))
+        postings = await self._postings()  # first, so that what the chain has since is only not posted yet
         async with self._engine.chain() as chain:
             entries = await chain.history(wallet, limit=limit)
             cluster = chain.chain.cluster
-        names = {job_id: await self._name(job_id) for job_id in {entry.job_id for entry in entries}}
-        return [
-            {
-                "kind": entry.kind,
-                "asset": entry.asset.value if entry.asset else None,
-                "decimals": entry.asset.decimals if entry.asset else None,
-                "units": entry.units,
-                "job_id": entry.job_id,
-                "job_name": names[entry.job_id],
-                "signature": entry.signature,
-                "explorer": explorer_link(entry.signature, cluster),
-                "at_s": entry.time_s,
-            }
-            for entry in entries
-        ]
+        lines = join(
+            entries,
+            postings,
+            now_s=self._engine.clock.now_s(),
+            all_entries=len({entry.signature for entry in entries}) < limit,
+            all_postings=postings is None or len(postings) < POSTINGS_LISTED_MAX,
+        )[:limit]
+        jobs = {
+            job_id: await self._engine.tables.job(job_id)
+            for job_id in {line.job_id for line in lines}
+            if job_id
+        }
+        return [line_to_json(line, jobs.get(line.job_id) if line.job_id else None, cluster) for line in lines]
+
+    async def _postings(self) -> tuple[Posting, ...] | None:
+        """The ledger's newest lines; none if the coordinator does not say."""
+        try:
+            request = AccountRequest(POSTINGS_LISTED_MAX)
+            return (await self._engine.link.call("account.show", request, PostingList)).postings
+        except CyxWizError as error:
+            _LOG.warning("the history is from the chain alone: %s", error.what)
+            return None
 
     # --
 
@@ -194,10 +209,6 @@ class WalletApi:
 
     async def _session_keys(self, wallet: Wallet) -> Mapping[Asset, Wallet]:
         return {asset: self._engine.wallets.session(wallet, asset).address for asset in Asset}
-
-    async def _name(self, job_id: JobId | None) -> str | None:
-        job = None if job_id is None else await self._engine.tables.job(job_id)
-        return None if job is None else spec_of(job).name
 
     async def _balances(self, wallet: Wallet) -> Params:
         found = []
@@ -250,6 +261,35 @@ def _units(params: Params) -> int:
     if isinstance(units, bool) or not isinstance(units, int) or units <= 0:
         raise UserError("bad_amount", "The amount must be more than zero.", "Nothing was moved.")
     return units
+
+
+def line_to_json(line: Line, job: JobRow | None, cluster: str) -> Params:
+    """``job``: as this engine knows it, whose terms say what a SOL was taken for."""
+    asset = line.asset
+    price = terms_of(job)[1].asset_price_usd_micros if job is not None and job.terms is not None else None
+    return {
+        "kind": line.kind,
+        "asset": asset.value if asset else None,
+        "decimals": asset.decimals if asset else None,
+        "units": line.units,
+        "amount": format_amount(line.units, asset, symbol=False) if asset else None,
+        "usd_micros": usd_of(line.units, asset, price) if asset else None,
+        "job_id": line.job_id,
+        "job_name": None if job is None else spec_of(job).name,
+        "ledger": line.ledger.value if line.ledger else None,
+        "ledger_units": line.ledger_units,
+        "ledger_words": line.ledger_words,
+        "signature": line.signature,
+        "explorer": explorer_link(line.signature, cluster) if line.signature else None,
+        "at_s": line.at_s,
+    }
+
+
+def usd_of(units: int, asset: Asset, price_usd_micros: int | None) -> int | None:
+    """USDC at par; SOL at the price that a job's terms lock in, and otherwise at none: no guess."""
+    if asset is Asset.USDC:
+        return units
+    return None if not price_usd_micros else units * price_usd_micros // 10**asset.decimals
 
 
 async def _sign(signer: Signer, request: SignTransactions) -> str:

@@ -31,6 +31,7 @@ from p2p.net.peer import Peer
 from p2p.node.checks import coordinator_row
 from p2p.node.chunk_store import ChunkStore
 from p2p.node.coordinator_link import CoordinatorLink
+from p2p.node.disputes import Disputes
 from p2p.node.jobs import Jobs
 from p2p.node.local_api import LocalApi
 from p2p.node.payout import LoginState, Payout, load_payout, logged_in, login_words
@@ -151,6 +152,7 @@ class NodeAgent:
         self.jobs = Jobs(services, lambda: self.settings, lambda: self.survey.capacity, nursery)
         await self.survey.look()
         Serving(self.jobs, self.tables, outputs, self.link.coordinator).attach(self.peer)
+        Disputes(self.jobs, outputs, self.link.coordinator, self.clock).attach(self.peer)
         await self.jobs.resume()
 
     # -- what the link asks

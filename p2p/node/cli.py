@@ -17,6 +17,7 @@ from p2p.local import cli as frame
 from p2p.local.home import find_home, make_private
 from p2p.local.platform import ProcessLock, is_locked
 from p2p.node.cli_common import ask, duration, short, when
+from p2p.node.cli_disputes import about, answer
 from p2p.node.cli_earnings import earnings
 from p2p.node.cli_login import login
 from p2p.node.cli_money import balance, withdraw
@@ -32,7 +33,7 @@ def node() -> None:
     """Rent out this machine: run the agent, see what it does and earns."""
 
 
-for _command in (login, earnings, balance, withdraw):
+for _command in (login, earnings, balance, withdraw, answer):
     node.add_command(_command)
 
 
@@ -102,7 +103,7 @@ def jobs(limit: int, as_json: bool) -> None:
         return
     rows = [
         (short(job["job_id"]), job["name"], job["phase"], when(job["accepted_at_s"]),
-         duration(job["run_seconds"]), job["gpu_uuid"] or "cpu", job["detail"])
+         duration(job["run_seconds"]), job["gpu_uuid"] or "cpu", about(job))
         for job in found
     ]  # fmt: skip
     columns = ("job", "name", "phase", "taken", ">ran", "gpu", "detail")

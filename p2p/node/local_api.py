@@ -22,7 +22,9 @@ from p2p.core.wallet_choice import WalletChoice, WalletKind
 from p2p.local.protocol import Json
 from p2p.local.server import Handler
 from p2p.node.checks import check_rows
+from p2p.node.disputes import answer
 from p2p.node.earnings import pay_of
+from p2p.node.keeping import dispute_of
 from p2p.node.payout import LoginState, Payout, login_words
 from p2p.node.reports import run_seconds
 from p2p.node.settings import LOGIN_SETTINGS, change_settings
@@ -50,6 +52,7 @@ class LocalApi:
             "status": self.status,
             "jobs": self.jobs,
             "earnings": self.earnings,
+            "answer": self.answer,
             "settings": self.settings,
             "set": self.set,
             "check": self.check,
@@ -113,6 +116,15 @@ class LocalApi:
                 break
             before = page[-1].seq
         return [_earning_json(each) for each in sorted(found, key=lambda each: each.at_s, reverse=True)]
+
+    async def answer(self, params: dict[str, Any]) -> Json:
+        """Say something to the dispute about ``job``: ``text``."""
+        job, text = params.get("job"), params.get("text")
+        if not isinstance(job, str) or not isinstance(text, str):
+            raise UserError("bad_message", "An answer needs a job and a text.")
+        agent = self._agent
+        record = await answer(agent.jobs, agent.peer.identity, agent.link, agent.clock, job, text)
+        return {"job_id": record.job_id}
 
     async def settings(self, params: dict[str, Any]) -> Json:
         """The settings as they are."""
@@ -183,6 +195,19 @@ def job_json(record: JobRecord, now_s: float, progress: Progress | None) -> dict
         "log_bytes": record.log_bytes,
         "staged_bytes": progress.done_bytes if progress else None,
         "staging_bytes": progress.total_bytes if progress else None,
+        "dispute": _dispute_json(record),
+    }
+
+
+def _dispute_json(record: JobRecord) -> Json:
+    found = dispute_of(record)
+    if found is None:
+        return None
+    return {
+        "state": found.state.value,
+        "reason": found.reason,
+        "decide_until_s": found.keep_until_s,
+        "decided_units": found.decided_units,
     }
 
 

@@ -49,18 +49,18 @@ async def assigned(world: Any) -> tuple[Any, Any, str, Assignment]:
     return buyer, node, view.job_id, assignment
 
 
-async def delivered(world: Any) -> tuple[Any, Any, str]:
-    """A job whose node has delivered, known on chain; its buyer is silent."""
+async def delivered(world: Any, **statement: Any) -> tuple[Any, Any, str]:
+    """A job whose node has delivered, known on chain; its buyer is silent. ``statement``: of it."""
     buyer, node, job_id, assignment = await assigned(world)
     await move(world, 100)
     await node.beat(HeldJob(job_id, 1, JobState.RUNNING, 100.0))
-    await node.deliver(assignment, 100.0)
+    await node.deliver(assignment, 100.0, **statement)
     await work(world, job_id)
     return buyer, node, job_id
 
 
-async def claimed(world: Any) -> tuple[Any, Any, str]:
-    buyer, node, job_id = await delivered(world)
+async def claimed(world: Any, **statement: Any) -> tuple[Any, Any, str]:
+    buyer, node, job_id = await delivered(world, **statement)
     await move(world, CLAIM_AFTER_S)
     assert await world.coordinator.claims.sweep() == 1
     await work(world, job_id)

@@ -93,9 +93,10 @@ WHERE NOT EXISTS (SELECT FROM outbox c WHERE c.job_id = w.job_id AND c.kind = 'c
 ORDER BY w.waits_since_s LIMIT %(limit)s;
 
 -- name: window_over
--- Settlements that nobody countersigned until the end of the claim's window.
+-- Settlements that nobody countersigned until the end of the claim's window, which nobody disputed.
 SELECT s.job_id FROM outbox s JOIN outbox c ON c.job_id = s.job_id AND c.kind = 'claim' AND c.state = 'confirmed'
 WHERE s.kind = 'settle' AND s.state = 'waiting' AND c.window_ends_at_s <= %(now_s)s
+    AND NOT EXISTS (SELECT FROM disputes d WHERE d.job_id = s.job_id AND d.state = 'open')
 ORDER BY s.action_id LIMIT %(limit)s;
 
 -- name: postpone

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +15,10 @@ import psycopg
 import pytest
 import trio
 from psycopg.conninfo import make_conninfo
+from rich.console import Console
 from solders.pubkey import Pubkey
 
+from coordinator.cli import main
 from coordinator.domain.settings import Settings
 from coordinator.service.app import Coordinator
 from coordinator.service.context import Context, Effect, no_effect
@@ -34,6 +38,7 @@ from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import CyxWizError
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset
+from p2p.local.home import HOME_VARIABLE
 from p2p.net.identity import PeerIdentity
 from p2p.testing.marketplace import DEADLINE_S, Buyer, MovableClock, Node, Wire
 
@@ -282,3 +287,27 @@ def refused() -> Callable[[str], Any]:
             return True
 
     return Expect
+
+
+@pytest.fixture
+def cli(tmp_path: Path, localnet: Any, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``await cli("disputes", …)``: exit code, standard output, standard error."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text(localnet.config.to_toml())
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+
+    def run(arguments: tuple[str, ...]) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["cyxwiz-coordinator", *arguments, "--dsn", dsn])
+        monkeypatch.setattr("p2p.local.cli.out", Console(file=out, width=200))
+        monkeypatch.setattr("p2p.local.cli.err", Console(file=err, width=200))
+        with redirect_stdout(out), pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), out.getvalue(), err.getvalue()
+
+    async def asked(*arguments: str) -> tuple[int, str, str]:
+        return await trio.to_thread.run_sync(run, arguments)
+
+    return asked

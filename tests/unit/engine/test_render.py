@@ -40,6 +40,7 @@ def job(**fields: Any) -> dict[str, Any]:
         "failure_words": "",
         "detail": "",
         "problem": None,
+        "review": None,
         "cancel_wanted": False,
         "out": "/out",
         "verified_root": None,

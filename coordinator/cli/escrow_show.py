@@ -32,6 +32,7 @@ def show(as_json: bool) -> None:
 
 
 async def _read() -> dict[str, Any]:
+    from p2p.chain.administration import open_jobs
     from p2p.chain.loader import deployed_program
     from p2p.chain.program import escrow_program
 
@@ -49,6 +50,7 @@ async def _read() -> dict[str, Any]:
             "shipped_sha256": hashlib.sha256(binary).hexdigest(),
             "config": None if config is None else _settings(config),
             "assets": [await _asset(chain, asset) for asset in Asset],
+            "open_jobs": dict(await open_jobs(chain)),
             "coordinator_lamports": fees,
             "coordinator_low": fees is not None and fees < COORDINATOR_LOW_LAMPORTS,
         }
@@ -116,6 +118,12 @@ def _print(found: dict[str, Any]) -> None:
     else:
         rows += _config_rows(config)
         rows.append(("SOL for fees", format_amount(found["coordinator_lamports"], Asset.SOL)))
+        rows.append(("open jobs", str(found["open_jobs"].get(config["coordinator"], 0))))
+        rows += [
+            ("under a former key", f"{count} of {wallet}")
+            for wallet, count in found["open_jobs"].items()
+            if wallet != config["coordinator"]
+        ]
     frame.print_table(("", ""), rows, "")
     columns = ("asset", "state", ">owed", ">in the vault")
     frame.print_table(columns, [_asset_row(entry) for entry in found["assets"]], "")

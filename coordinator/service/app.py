@@ -16,6 +16,7 @@ from coordinator.service.escrow import Escrow
 from coordinator.service.evidence import Examiner
 from coordinator.service.login import Logins
 from coordinator.service.loops import every
+from coordinator.service.office import Office
 from coordinator.service.orders import Orders
 from coordinator.service.prices import Prices
 from coordinator.service.registry import Registry
@@ -25,7 +26,7 @@ from coordinator.service.settlement import Settlement
 from coordinator.service.settler import Settler
 from coordinator.service.sponsor import Sponsor
 from coordinator.service.sweeps import Sweeps
-from p2p.core.limits import CLOSE_SWEEP_S, DISPUTE_SWEEP_S, PRICE_SWEEP_S
+from p2p.core.limits import CLOSE_SWEEP_S, DISPUTE_SWEEP_S, OFFICE_LOOK_S, PRICE_SWEEP_S
 from p2p.core.messages.auth import Role
 from p2p.core.messages.disputes import DisputeRequest
 from p2p.core.messages.jobs import (
@@ -63,7 +64,8 @@ class Coordinator:
         self.registry = Registry(context, self.dispatcher.assign_soon)
         self.reports = Reports(context)
         self.prices = Prices(context)
-        self.orders = Orders(context, self.escrow, self.prices)
+        self.office = Office(context)
+        self.orders = Orders(context, self.escrow, self.prices, self.office)
         self.sponsor = Sponsor(context, self.orders)
         self.rents = Rents(context)
         self.settlement = Settlement(context, self.dispatcher)
@@ -111,6 +113,7 @@ class Coordinator:
                 nursery.start_soon(self.dispatcher.run)
                 nursery.start_soon(self.settler.run)
                 nursery.start_soon(self.sweeps.run)
+                nursery.start_soon(every, OFFICE_LOOK_S, self.office.look, "the program's configuration")
                 nursery.start_soon(every, PRICE_SWEEP_S, self.prices.watch, "prices")
                 nursery.start_soon(every, DISPUTE_SWEEP_S, self.disputes.tell_nodes, "disputes")
                 nursery.start_soon(every, DISPUTE_SWEEP_S, self.examiner.sweep, "evidence")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from coordinator.domain.settings import Settings
+from coordinator.service.keyring import Keyring
 from coordinator.service.signals import Board, Signal
 from coordinator.store.database import Database, Tx
 from p2p.chain.accounts import OnChainConfig
@@ -62,7 +63,12 @@ async def no_effect(_: str) -> None:
 
 @dataclass
 class Context:
-    """One coordinator process. ``on_chain`` is the program's configuration as read at the start."""
+    """One coordinator process.
+
+    ``on_chain`` is the program's configuration, and ``signer`` the key that pays for transactions: that of
+    the present coordinator. :mod:`coordinator.service.office` keeps both as they are on chain. What a job's
+    own coordinator has to sign is signed by ``keyring.signer(...)``.
+    """
 
     db: Database
     clock: Clock
@@ -78,6 +84,10 @@ class Context:
     events: Board = field(default_factory=Board)
     claim_after_s: float = CLAIM_AFTER_S
     settings: Settings = field(default_factory=Settings)
+    keyring: Keyring = field(default_factory=Keyring)
+
+    def __post_init__(self) -> None:
+        self.keyring.add(self.signer)
 
     async def run(self, work: Callable[[Tx], T]) -> T:
         """One transaction in one thread hop."""

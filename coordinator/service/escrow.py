@@ -60,7 +60,7 @@ class Escrow:
                 ("deposit", job.deposit_units == terms.deposit_units),
                 ("asset", self._context.chain.asset_of(job) is terms.asset),
                 ("fee", job.fee_bps == terms.fee_bps),
-                ("coordinator", job.coordinator == self._context.signer.address),
+                ("coordinator", job.coordinator == terms.coordinator_wallet),
                 ("deadline", job.run_s >= run_limit_s(terms.timeout_s, self._context.on_chain.longest_job_s)),
                 ("age of the quote", job.opened_at_s <= terms.expires_at_s + CHAIN_CLOCK_SLACK_S),
             )

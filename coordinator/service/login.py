@@ -101,7 +101,7 @@ class Logins:
                 cluster=context.chain.chain.cluster,
                 program_id=context.chain.chain.program_id,
                 usdc_mint=context.chain.chain.usdc_mint,
-                coordinator_wallet=context.signer.address,
+                coordinator_wallet=context.on_chain.coordinator,
             )
         )
 

@@ -12,6 +12,7 @@ from coordinator.domain.pricing import PriceList, make_terms
 from coordinator.service.checks import check_addresses, check_spec
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
+from coordinator.service.office import Office
 from coordinator.service.prices import Prices
 from coordinator.service.views import job_view
 from coordinator.store import jobs, ledger, nodes, rates
@@ -49,8 +50,9 @@ from p2p.wire.codec import decode, encode
 class Orders:
     """``job.quote``, ``job.submit``, ``job.list``, ``job.show``, ``job.events``."""
 
-    def __init__(self, context: Context, escrow: Escrow, prices: Prices) -> None:
+    def __init__(self, context: Context, escrow: Escrow, prices: Prices, office: Office) -> None:
         self._context = context
+        self._office = office
         self._escrow = escrow
         self._prices = prices
 
@@ -58,8 +60,9 @@ class Orders:
         """Signed terms, and who could run the job now.
 
         :raises UserError: the specification is wrong, or its GPU type is not known.
-        :raises Refused: ``price_too_low``, ``sol_price_stopped``.
+        :raises Refused: ``price_too_low``, ``sol_price_stopped``, ``paused``.
         """
+        await self._office.check_open()
         job_id = parse_job_id(request.job_id)
         check_spec(request.spec)
         in_sol = request.spec.asset is Asset.SOL
@@ -77,7 +80,7 @@ class Orders:
                 prices=PriceList(rates.hourly(tx), sol_usd_micros),
                 fee_bps=self._context.on_chain.fee_bps,
                 spec_hash=spec_hash,
-                coordinator_wallet=self._context.signer.address,
+                coordinator_wallet=self._context.on_chain.coordinator,
                 now_s=now_s,
             )
             found = explain(needs_of(request.spec, terms), nodes.online(tx, now_s), now_s)

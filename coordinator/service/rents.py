@@ -69,7 +69,8 @@ class Rents:
             await self._send(await chain.prepare_close(signer, [job]))
         elif job.status is JobStatus.OPEN and self._context.now_s() > signed_at_s + SPONSORED_UNQUEUED_S:
             logger.info("job %s was opened but never queued: its deposit goes back", job.job_id)
-            await self._send(await chain.prepare_refund(signer, job.owner, job.job_id))
+            coordinator = self._context.keyring.signer(job.coordinator)
+            await self._send(await chain.prepare_refund(coordinator, job.owner, job.job_id))
 
     async def _send(self, transaction: SignedTransaction) -> None:
         try:

@@ -123,7 +123,7 @@ class Sponsor:
                 raise UserError("bad_amount", "The amount must be more than zero.", "Nothing was signed.")
             good = job.status in (JobStatus.OPEN, JobStatus.ASSIGNED)
         elif request.action is SponsoredAction.CANCEL:
-            good = job.status is JobStatus.OPEN and job.rent_payer == self._context.signer.address
+            good = job.status is JobStatus.OPEN and self._context.keyring.find(job.rent_payer) is not None
         else:
             claimed = job.status is JobStatus.CLAIMED
             good = claimed and await self._context.chain.chain_time_s() < job.review_ends_at_s

@@ -22,6 +22,8 @@ from coordinator.cli import main
 from coordinator.domain.settings import Settings
 from coordinator.service.app import Coordinator
 from coordinator.service.context import Context, Effect, no_effect
+from coordinator.service.files import CoordinatorFiles
+from coordinator.service.keyring import Keyring
 from coordinator.store.database import Database
 from coordinator.store.embedded import EmbeddedPostgres
 from coordinator.store.migrate import migrate
@@ -224,7 +226,10 @@ WorldMaker = Callable[..., Any]
 
 @pytest.fixture
 def make_world(db: Database, localnet: Localnet) -> WorldMaker:
-    """``async with make_world(effect=…, run=False)``: a coordinator that serves; ``run``: its loops too."""
+    """``async with make_world(effect=…, run=False)``: a coordinator that serves; ``run``: its loops too.
+
+    ``folder``: where its keys lie, if it is to find them itself.
+    """
     identity = PeerIdentity.ephemeral()
 
     @asynccontextmanager
@@ -234,13 +239,25 @@ def make_world(db: Database, localnet: Localnet) -> WorldMaker:
         run: bool = True,
         clock: MovableClock | None = None,
         settings: Settings = Settings(),
+        folder: Path | None = None,
     ) -> AsyncIterator[World]:
         clock = clock or MovableClock()
         async with EscrowClient(localnet.config, clock) as chain, trio.open_nursery() as nursery:
             on_chain = await chain.config()
             wire = Wire()
+            keyring = Keyring(files=CoordinatorFiles(folder) if folder else None)
+            keyring.look_again()
             context = Context(
-                db, clock, identity, localnet.coordinator, chain, on_chain, wire, effect, settings=settings
+                db,
+                clock,
+                identity,
+                keyring.find(on_chain.coordinator) or localnet.coordinator,
+                chain,
+                on_chain,
+                wire,
+                effect,
+                settings=settings,
+                keyring=keyring,
             )
             coordinator = Coordinator(context)
             world = World(db, chain, localnet, on_chain, clock, wire, coordinator, identity)

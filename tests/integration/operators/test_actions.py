@@ -80,6 +80,7 @@ def test_settings_change_for_new_jobs_only(station: Station) -> None:
     assert (found.fee_bps, found.fee_owner, found.review_window_s, found.longest_job_s) == (
         1250, new_fees, 12 * 3600, 7 * 24 * 3600,
     )  # fmt: skip
+    assert station("show", "--json").json["open_jobs"] == {station.keys.coordinator.address: 1}
     job = station.ask(lambda chain: chain.job(owner.address, job_id))
     assert (job.fee_bps, job.fee_owner) == (1000, station.keys.fee_owner.address)
     again = station("set", "--fee", "12.5", *station.key("admin"), "--yes")

@@ -48,6 +48,7 @@ class Feed(QObject):
         self.asked = trio.Event()
         self.paused = False
         self.holds_room = False
+        self._stopped = False
         self._mailbox = mailbox
         self._run_in_trio = run_in_trio
         self._lock = Lock()
@@ -78,6 +79,7 @@ class Feed(QObject):
 
     def stop(self) -> None:
         """End it."""
+        self._stopped = True
         self._run_in_trio(self.scope.cancel)
         self.deleteLater()
 
@@ -129,5 +131,5 @@ class Feed(QObject):
         self._emit(self.item.emit, item)
 
     def _emit(self, emit: Callable[..., None], *values: object) -> None:
-        if not sip.isdeleted(self):
+        if not sip.isdeleted(self) and not self._stopped:
             emit(*values)

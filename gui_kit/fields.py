@@ -7,11 +7,22 @@ from collections.abc import Callable
 from PyQt6.QtCore import QSignalBlocker
 from PyQt6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
+from gui_kit.icons import icon
 from gui_kit.labels import Label
 from gui_kit.look import set_look
 from gui_kit.tokens import HALF_PX
 from gui_kit.words import clean
 from p2p.core.errors import CyxWizError
+
+
+def search_field(placeholder: str) -> QLineEdit:
+    """A field in which one types what is looked for."""
+    field = QLineEdit()
+    field.setPlaceholderText(placeholder)
+    field.setAccessibleName(placeholder)
+    field.setClearButtonEnabled(True)
+    field.addAction(icon("magnify", "muted"), QLineEdit.ActionPosition.LeadingPosition)
+    return field
 
 
 class Field(QWidget):

@@ -9,7 +9,7 @@ from PyQt6.QtCore import QModelIndex, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView
 
-from gui_kit.icons import icon
+from gui_kit.fields import search_field
 from gui_kit.labels import copy_text
 from gui_kit.table_model import Column, Row, RowModel, SortFilter
 from gui_kit.tokens import ICON_PX, ROW_HEIGHT_PX
@@ -72,11 +72,7 @@ class Table(QTableView, Generic[R]):
 
     def search_field(self, placeholder: str) -> QLineEdit:
         """A field above the table in which one types what is looked for."""
-        field = QLineEdit()
-        field.setPlaceholderText(placeholder)
-        field.setAccessibleName(placeholder)
-        field.setClearButtonEnabled(True)
-        field.addAction(icon("magnify", "muted"), QLineEdit.ActionPosition.LeadingPosition)
+        field = search_field(placeholder)
         field.textChanged.connect(self.shown.set_search)
         return field
 

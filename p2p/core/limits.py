@@ -331,3 +331,11 @@ PLAN_SWEEP_S = 3600.0
 FORGET_DROPPED_S = 7 * 24 * 3600.0
 LEDGER_PENDING_S = 600.0  # what the chain did so recently, the ledger may not have yet
 SESSION_RENEW_S = 15 * 24 * 3600  # a login renews session keys that expire sooner
+
+# -- the windows
+LOG_SHOWN_MAX_CHARS = 256 * MIB  # of a log in a window's memory; the agent has all of it
+LOG_SHOWN_MAX_LINES = 2_000_000
+LOG_SHOWN_LINE_MAX_CHARS = 4096
+LOG_HITS_MAX = 100_000  # of a search in it
+PLOT_POINTS_MAX = 1_000_000  # of one series; the older half is thinned out beyond that
+PLOT_SERIES_MAX = 64

@@ -56,7 +56,7 @@ class Disputes:
         _check_statement(login, request, Domain.DISPUTE)
         job = await self._context.run(lambda tx: own_job(login, jobs.find(tx, request.job_id)))
         if await self._context.run(lambda tx: disputes.find(tx, job.job_id)) is None:
-            await self.open(job, await self._disputed(job))
+            await self.open(job, await self._disputed(job))  # only then is the chain asked
 
         def work(tx: Tx) -> JobView:
             now_s = self._context.now_s()
@@ -114,6 +114,8 @@ class Disputes:
 
     async def open(self, job: JobRow, on_chain: OnChainJob) -> None:
         """Write down a dispute that stands on chain. Once is enough."""
+        if await self._context.run(lambda tx: disputes.find(tx, job.job_id)) is not None:
+            return
         left_s = on_chain.deadline_s - await self._context.chain.chain_time_s()
         now_s = self._context.now_s()
         opened = await self._context.run(

@@ -78,7 +78,7 @@ class Examiner:
             job, statement, received = await self._context.run(lambda tx: _known(tx, row))
             again = False
             if statement is None or received or not statement.output_files:
-                await self._keep(row, NOT_APPLICABLE, detail=_why_not(statement, received))
+                await self._keep(row, self._nothing(NOT_APPLICABLE, _why_not(statement, received)))
             else:
                 again = not await self._examine(row, job, statement)
             await self._context.run(lambda tx: self._checked(tx, row, again=again))
@@ -94,13 +94,13 @@ class Examiner:
         try:
             await self._disputes.tell(row)
         except EnvironmentFailure as error:
-            await self._keep(row, UNREACHABLE, detail=error.what)
+            await self._keep(row, self._nothing(UNREACHABLE, error.what))
             return False
         seen: set[tuple[int, int]] = set()
         for file_index in draw_files(statement.output_files):
             found = await self._prove(job, statement, file_index, seen)
             if found is not None:
-                await self._context.run(lambda tx, found=found: disputes.add_evidence(tx, row.job_id, found))  # type: ignore[misc]
+                await self._keep(row, found)
                 if found.result in (UNREACHABLE, REFUSED):
                     return found.result == REFUSED  # it would say the same of the others
         return True
@@ -145,8 +145,10 @@ class Examiner:
             return _result_of(error), _said(error)
         return VERIFIED, ""
 
-    async def _keep(self, row: DisputeRow, result: str, *, detail: str) -> None:
-        found = Evidence(self._context.now_s(), result, detail=clean_name(detail, REASON_MAX_CHARS))
+    def _nothing(self, result: str, detail: str) -> Evidence:
+        return Evidence(self._context.now_s(), result, detail=clean_name(detail, REASON_MAX_CHARS))
+
+    async def _keep(self, row: DisputeRow, found: Evidence) -> None:
         await self._context.run(lambda tx: disputes.add_evidence(tx, row.job_id, found))
 
 

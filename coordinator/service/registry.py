@@ -234,6 +234,7 @@ def _earning(row: Row) -> Earning:
         used_seconds=row["used_seconds"],
         review_ends_at_s=row["review_ends_at_s"],
         seq=row["queue_seq"],
+        disputed=row["disputed"],
     )
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import click
 from rich.text import Text
 
-from p2p.core.errors import ExitCode, UserError
-from p2p.core.limits import DISPUTE_TEXT_MAX_CHARS
+from p2p.core.errors import ExitCode
 from p2p.engine import render
 from p2p.engine.cli_money import ask
 from p2p.engine.cli_run import attend, say_detached
 from p2p.engine.cli_view import print_pairs
 from p2p.engine.client import EngineClient
+from p2p.engine.disputing import check_reason
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home
@@ -26,8 +26,7 @@ from p2p.local.home import find_home
 @json_option
 def dispute(job: str, reason: str, yes: bool, as_json: bool) -> int:
     """Dispute the payment that was claimed for JOB: an arbiter decides what of it is paid."""
-    if not 0 < len(reason.strip()) <= DISPUTE_TEXT_MAX_CHARS:
-        raise UserError("bad_reason", f"A reason has 1 to {DISPUTE_TEXT_MAX_CHARS:,} characters.")
+    reason = check_reason(reason)
     terms: dict[str, Any] = ask("dispute_terms", job=job)
     if not terms["disputed"] and not as_json:
         print_pairs(render.dispute_lines(terms))

@@ -17,7 +17,7 @@ from p2p.core.limits import DISPUTE_TEXT_MAX_CHARS
 from p2p.core.messages.disputes import DisputeRequest, DisputeStatement
 from p2p.core.messages.jobs import JobView
 from p2p.core.signing import Domain, Signed, signing_input
-from p2p.engine import render
+from p2p.engine import render, sponsoring
 from p2p.engine.context import Engine
 from p2p.store.engine import EventRow, JobRow
 from p2p.store.stages import Stage
@@ -58,16 +58,10 @@ async def terms_of_dispute(engine: Engine, job: JobRow) -> dict[str, Any]:
 async def begin(engine: Engine, job: JobRow, reason: str) -> JobRow:
     """The buyer disputes: sign, and write it down; the job's supervisor does the rest. Once is enough.
 
-    :raises Refused: ``no_claim``, ``window_over``, ``already_final``, ``session_ended``.
-    :raises UserError: the reason is empty or too long.
+    :raises Refused: ``no_claim``, ``window_over``, ``already_final``, ``session_ended``, ``session_no_sol``.
+    :raises UserError: as :func:`check_reason`.
     """
-    reason = reason.strip()
-    if not 0 < len(reason) <= DISPUTE_TEXT_MAX_CHARS:
-        raise UserError(
-            "bad_reason",
-            f"A reason has 1 to {DISPUTE_TEXT_MAX_CHARS:,} characters; this has {len(reason):,}.",
-            _NOTHING,
-        )
+    reason = check_reason(reason)
     if job.dispute is None:
         async with engine.chain() as chain:
             found = await _disputable(chain, job)
@@ -81,6 +75,21 @@ async def begin(engine: Engine, job: JobRow, reason: str) -> JobRow:
     engine.live[job.job_id].retry.ring()
     engine.live.ring(job.job_id)
     return job
+
+
+def check_reason(reason: str) -> str:
+    """The reason without the white space around it.
+
+    :raises UserError: ``bad_reason``: it is empty or too long.
+    """
+    reason = reason.strip()
+    if not 0 < len(reason) <= DISPUTE_TEXT_MAX_CHARS:
+        raise UserError(
+            "bad_reason",
+            f"A reason has 1 to {DISPUTE_TEXT_MAX_CHARS:,} characters; this has {len(reason):,}.",
+            _NOTHING,
+        )
+    return reason
 
 
 def is_underway(job: JobRow) -> bool:
@@ -153,7 +162,7 @@ async def _sign(engine: Engine, chain: EscrowClient, job: JobRow) -> SignedTrans
             _NOTHING,
             "`cyxwiz login` renews it; then dispute again, as long as the review lasts.",
         )
-    return await chain.prepare_dispute(signer, owner, JobId(job.job_id))
+    return await sponsoring.prepare_dispute(engine, chain, signer, owner, JobId(job.job_id))
 
 
 async def _disputable(chain: EscrowClient, job: JobRow) -> OnChainJob:

@@ -223,7 +223,7 @@ def _earning_json(earning: Earning) -> dict[str, Json]:
         "fee_units": earning.fee_units,
         "used_seconds": earning.used_seconds,
         "state": earning.state.value,
-        "pay": pay_of(earning.state, earning.review_ends_at_s).value,
+        "pay": pay_of(earning.state, earning.review_ends_at_s, disputed=earning.disputed).value,
         "review_ends_at_s": earning.review_ends_at_s,
         "signature": earning.signature,
     }

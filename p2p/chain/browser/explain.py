@@ -104,7 +104,7 @@ class Explainer:
             )
         if tag is Tag.RESOLVE:
             (units,) = struct.unpack_from("<Q", data)
-            what = "Decide a dispute. The node is paid for this much; the rest returns to the buyer."
+            what = "Decide a dispute: this much is paid to node and platform, the rest returns to the buyer."
             return Step(what, (("Base units", f"{units:,}"), ("Job account", str(keys[1]))))
         place = {**dict.fromkeys(_SUBJECT_FIRST, 0), Tag.SETTLE: 2}.get(tag, 1)
         return Step(_PLAIN[tag], (("Account", str(keys[place])),))

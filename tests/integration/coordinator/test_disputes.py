@@ -17,7 +17,7 @@ from p2p.chain.keys import Signer
 from p2p.chain.transaction import sign_message
 from p2p.core.errors import ExitCode
 from p2p.core.ids import JobId
-from p2p.core.messages.nodes import PAID_UNFETCHED, HeldJob
+from p2p.core.messages.nodes import PAID_UNFETCHED, EarningsReply, EarningsRequest, HeldJob
 from p2p.core.money import Asset, format_amount, split
 from p2p.core.states import DisputeState, FailureCode, JobState
 from p2p.testing.claiming import (
@@ -92,6 +92,8 @@ async def test_a_dispute_is_decided_in_part(still: Any, arbiter: Signer, cli: Cl
     assert found["chain"]["status"] == "disputed"
     assert found["chain"]["result_matches"] is True
     assert await still.coordinator.examiner.sweep() == 0  # once, until somebody asks again
+    (earned,) = (await node.call("node.earnings", EarningsRequest(10), EarningsReply)).earnings
+    assert earned.disputed
 
     code, out, _ = await cli("dispute", "show", job_id)
     assert code == 0
@@ -120,6 +122,8 @@ async def test_a_dispute_is_decided_in_part(still: Any, arbiter: Signer, cli: Cl
     review = (await buyer.show(job_id)).review
     assert (review.dispute, review.decided_units) == (DisputeState.RESOLVED, used // 2)
     assert kept.notice.state is DisputeState.RESOLVED
+    (earned,) = (await node.call("node.earnings", EarningsRequest(10), EarningsReply)).earnings
+    assert (earned.disputed, earned.net_units) == (False, parts.node_units)
     events = (await shown(cli, job_id))["events"]
     assert events[-1]["code"] == "resolved"
     await noticed(still, job_id)  # and nothing is posted twice

@@ -131,8 +131,8 @@ QScrollBar::handle:horizontal { min-width: 32px; }
 QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 QSplitter::handle { background: $raised; }
-#log { background: $surface; border: 1px solid $raised; border-radius: ${radius}px; }
-#log:focus { border: 2px solid $accent; }
+#log, #plot { background: $surface; border: 1px solid $raised; border-radius: ${radius}px; }
+#log:focus, #plot:focus { border: 2px solid $accent; }
 """)
 
 

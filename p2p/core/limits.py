@@ -306,7 +306,8 @@ DOCKER_PATIENCE_S = 300.0  # for a Docker daemon that restarts under a running j
 LOG_DRAIN_S = 30.0
 
 # -- the engine
-SESSION_LIFETIME_S = 30 * 24 * 3600  # how long a session key may act for its wallet
+SESSION_DAYS = 30  # how long a session key may act for its wallet, unless its owner says otherwise
+SESSION_DAYS_MAX = 89  # the program allows 90 by its own clock, which may be behind ours
 SESSION_FUND_LAMPORTS = 50_000_000  # what a session key is filled up to: fees, and the rent of a dozen jobs
 SESSION_LOW_LAMPORTS = 5_000_000  # less than this does not open a job: rent of the account, and fees
 WALLET_FEE_LAMPORTS = 5_000_000  # kept in a wallet for fees and the rent of its own accounts

@@ -18,13 +18,11 @@ from p2p.engine.cli_reclaim import reclaim
 from p2p.engine.cli_sessions import sessions
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.local import cli
-from p2p.local.cli import agreed, json_option
-
-_ASSETS = click.Choice([asset.value for asset in Asset])
+from p2p.local.cli import ASSETS, agreed, json_option
 
 
 def _asset_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--asset", type=_ASSETS, default=Asset.USDC.value, show_default=True)(function)
+    return click.option("--asset", type=ASSETS, default=Asset.USDC.value, show_default=True)(function)
 
 
 @click.group()

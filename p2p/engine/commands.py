@@ -29,7 +29,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("status", "The agent: its version, process, wallet, peer id, how many jobs it goes on with."),
     Command("stop", "End the agent; jobs go on at their nodes and are taken up again at the next start."),
     Command("account", "Who is logged in, and where the wallet's key lies."),
-    Command("login", "Log in with a keypair file.", needs=("keypair",), timeout_s=WALLET_CALL_TIMEOUT_S),
+    Command(
+        "login",
+        "Log in with a keypair file; ``renew``: the session keys too, whatever they may still spend.",
+        needs=("keypair",),
+        takes=("renew",),
+        timeout_s=WALLET_CALL_TIMEOUT_S,
+    ),
     Command(
         "login_challenge",
         "The text that a wallet has to sign; ``domain``: of the page on which it does.",
@@ -90,6 +96,11 @@ COMMANDS: tuple[Command, ...] = (
         timeout_s=WALLET_CALL_TIMEOUT_S,
     ),
     Command("wallet_sessions", "The wallet's session keys on chain, of every computer."),
+    Command(
+        "session_limits",
+        "How much and how long this computer's keys get; changed by what is given.",
+        takes=("days", "allow"),
+    ),
     Command("wallet_history", "The wallet's money, from chain and ledger.", takes=("limit",)),
 )
 

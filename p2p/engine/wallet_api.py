@@ -8,33 +8,28 @@ from __future__ import annotations
 
 import base64
 import binascii
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from p2p.chain.browser import SignTransactions, answer_with, explorer_link
+from p2p.chain.browser import SignTransactions, answer_with
 from p2p.chain.browser.request import SignedTransactions
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer, load_keypair, to_pubkey
-from p2p.core.errors import CyxWizError, UserError
+from p2p.core.errors import UserError
 from p2p.core.ids import Wallet, parse_wallet
-from p2p.core.limits import POSTINGS_LISTED_MAX
-from p2p.core.messages.jobs import AccountRequest, Posting, PostingList
-from p2p.core.money import Asset, format_amount
-from p2p.engine.context import Engine, spec_of, terms_of
-from p2p.engine.history import Line, join
+from p2p.core.money import Asset
+from p2p.engine.context import Engine
+from p2p.engine.session_limits import SessionLimits, change_session_limits, session_limits
 from p2p.engine.sponsoring import is_offered
+from p2p.engine.wallet_history import wallet_history
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.engine.wallets import Account
 from p2p.local.server import Handler
-from p2p.store.engine import JobRow
 
 Params = dict[str, Any]
-
-_LOG = logging.getLogger(__name__)
 
 _HISTORY_DEFAULT = 50
 
@@ -60,6 +55,7 @@ class WalletApi:
             "wallet_deposit": self.deposit,
             "wallet_withdraw": self.withdraw,
             "wallet_sessions": self.sessions,
+            "session_limits": self.limits,
             "wallet_history": self.history,
         }
 
@@ -82,7 +78,9 @@ class WalletApi:
             signer = await trio.to_thread.run_sync(load_keypair, file)
             reply = await self._engine.link.login_account(Account(signer.address, keypair_file=file))
             async with self._engine.chain() as chain:
-                requests = await self._requests(chain).renewal(signer.address)
+                requests = await self._requests(chain).renewal(
+                    signer.address, always=bool(params.get("renew"))
+                )
                 await answer_with(signer, requests)
             self._wake_jobs()
             return {"expires_at_s": reply.expires_at_s, **await self._balances(signer.address)}
@@ -168,41 +166,25 @@ class WalletApi:
                 )
         return found
 
+    async def limits(self, params: Params) -> Params:
+        """``session_limits``."""
+        if not params:
+            return (await self._limits()).to_json()
+        return (await change_session_limits(self._engine.tables, params)).to_json()
+
     async def history(self, params: Params) -> list[Params]:
         """``wallet_history``: chain and ledger joined, with the names and prices of this engine's jobs."""
         wallet = (await self._engine.wallets.account()).wallet
         limit = max(1, int(params.get("limit") or _HISTORY_DEFAULT))
-        postings = await self._postings()  # first, so that what the chain has since is only not posted yet
-        async with self._engine.chain() as chain:
-            entries = await chain.history(wallet, limit=limit)
-            cluster = chain.chain.cluster
-        lines = join(
-            entries,
-            postings,
-            now_s=self._engine.clock.now_s(),
-            all_entries=len({entry.signature for entry in entries}) < limit,
-            all_postings=postings is None or len(postings) < POSTINGS_LISTED_MAX,
-        )[:limit]
-        jobs = {
-            job_id: await self._engine.tables.job(job_id)
-            for job_id in {line.job_id for line in lines}
-            if job_id
-        }
-        return [line_to_json(line, jobs.get(line.job_id) if line.job_id else None, cluster) for line in lines]
-
-    async def _postings(self) -> tuple[Posting, ...] | None:
-        """The ledger's newest lines; none if the coordinator does not say."""
-        try:
-            request = AccountRequest(POSTINGS_LISTED_MAX)
-            return (await self._engine.link.call("account.show", request, PostingList)).postings
-        except CyxWizError as error:
-            _LOG.warning("the history is from the chain alone: %s", error.what)
-            return None
+        return await wallet_history(self._engine, wallet, limit)
 
     # --
 
     def _requests(self, chain: EscrowClient) -> WalletRequests:
-        return WalletRequests(chain, self._session_keys, self._is_sponsored, self._engine.clock)
+        return WalletRequests(chain, self._session_keys, self._limits, self._is_sponsored, self._engine.clock)
+
+    async def _limits(self) -> SessionLimits:
+        return await session_limits(self._engine.tables)
 
     async def _is_sponsored(self) -> bool:
         return (await is_offered(self._engine)).offered
@@ -261,35 +243,6 @@ def _units(params: Params) -> int:
     if isinstance(units, bool) or not isinstance(units, int) or units <= 0:
         raise UserError("bad_amount", "The amount must be more than zero.", "Nothing was moved.")
     return units
-
-
-def line_to_json(line: Line, job: JobRow | None, cluster: str) -> Params:
-    """``job``: as this engine knows it, whose terms say what a SOL was taken for."""
-    asset = line.asset
-    price = terms_of(job)[1].asset_price_usd_micros if job is not None and job.terms is not None else None
-    return {
-        "kind": line.kind,
-        "asset": asset.value if asset else None,
-        "decimals": asset.decimals if asset else None,
-        "units": line.units,
-        "amount": format_amount(line.units, asset, symbol=False) if asset else None,
-        "usd_micros": usd_of(line.units, asset, price) if asset else None,
-        "job_id": line.job_id,
-        "job_name": None if job is None else spec_of(job).name,
-        "ledger": line.ledger.value if line.ledger else None,
-        "ledger_units": line.ledger_units,
-        "ledger_words": line.ledger_words,
-        "signature": line.signature,
-        "explorer": explorer_link(line.signature, cluster) if line.signature else None,
-        "at_s": line.at_s,
-    }
-
-
-def usd_of(units: int, asset: Asset, price_usd_micros: int | None) -> int | None:
-    """USDC at par; SOL at the price that a job's terms lock in, and otherwise at none: no guess."""
-    if asset is Asset.USDC:
-        return units
-    return None if not price_usd_micros else units * price_usd_micros // 10**asset.decimals
 
 
 async def _sign(signer: Signer, request: SignTransactions) -> str:

@@ -18,14 +18,15 @@ from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
 from p2p.core.limits import (
     SESSION_FUND_LAMPORTS,
-    SESSION_LIFETIME_S,
     SESSION_LOW_LAMPORTS,
     SESSION_RENEW_S,
     WALLET_FEE_LAMPORTS,
 )
 from p2p.core.money import Asset, format_amount
+from p2p.engine.session_limits import SessionLimits
 
 SessionKeys = Callable[[Wallet], Awaitable[Mapping[Asset, Wallet]]]
+Limits = Callable[[], Awaitable[SessionLimits]]
 IsSponsored = Callable[[], Awaitable[bool]]
 """Whether the coordinator pays the fees of session keys."""
 
@@ -33,31 +34,38 @@ _REVOKED_AT_ONCE = 8
 
 
 class WalletRequests:
-    """Requests of one wallet; ``keys`` gives this computer's session key for each asset.
+    """Requests of one wallet.
 
-    The wallet gives its session keys SOL for fees, if it has it; else the coordinator may pay them.
+    ``keys`` gives this computer's session key for each asset, ``limits`` what these get. The wallet gives
+    them SOL for fees, if it has it; else the coordinator may pay them.
     """
 
     def __init__(
-        self, chain: EscrowClient, keys: SessionKeys, is_sponsored: IsSponsored, clock: Clock
+        self,
+        chain: EscrowClient,
+        keys: SessionKeys,
+        limits: Limits,
+        is_sponsored: IsSponsored,
+        clock: Clock,
     ) -> None:
         self._chain = chain
         self._keys = keys
+        self._limits = limits
         self._is_sponsored = is_sponsored
-        self._expires_at_s = int(clock.now_s()) + SESSION_LIFETIME_S
         self._clock = clock
 
-    async def renewal(self, wallet: Wallet) -> list[SignTransactions]:
-        """Let the session keys spend all of the balance again, where they could not for much of their
-        lifetime, or have too little SOL for fees. Empty when there is nothing to do.
+    async def renewal(self, wallet: Wallet, *, always: bool = False) -> list[SignTransactions]:
+        """Let the session keys spend what their limits say again, where they could not for much of their
+        lifetime, or have too little SOL for fees. Empty when there is nothing to do. ``always``: also where
+        they could.
         """
         grants: list[Grant] = []
         for asset, key in (await self._keys(wallet)).items():
             balance = await self._chain.balance(wallet, asset)
             spent = sum(grant.fund_lamports for grant in grants)
             fund = await self._fund_lamports(wallet, key, spent) if balance else 0
-            if balance and await self._is_short(wallet, asset, key, balance, fund):
-                grants.append(Grant(key, asset, balance, self._expires_at_s, fund))
+            if balance and (always or await self._is_short(wallet, asset, key, balance, fund)):
+                grants.append(await self._grant(asset, key, balance, fund))
         if not grants:
             return []
         lamports = sum(grant.fund_lamports for grant in grants)
@@ -68,14 +76,14 @@ class WalletRequests:
         return [grants_request(self._chain, wallet, grants, check)]
 
     def deposit(self, wallet: Wallet, asset: Asset, units: int) -> SignTransactions:
-        """From the wallet into escrow; the session key may spend the new balance."""
+        """From the wallet into escrow; the session key may spend the new balance, within its limits."""
 
         async def grant() -> Grant:
             key = (await self._keys(wallet))[asset]
             balance = await self._chain.balance(wallet, asset)
             fund = await self._fund_lamports(wallet, key, units if asset is Asset.SOL else 0)
             await _require_funds(self._chain, wallet, asset, units, fund)
-            return Grant(key, asset, balance + units, self._expires_at_s, fund)
+            return await self._grant(asset, key, balance + units, fund)
 
         return deposit_and_grant_request(self._chain, wallet, asset, units, grant)
 
@@ -92,11 +100,18 @@ class WalletRequests:
         self, wallet: Wallet, asset: Asset, key: Wallet, balance: int, fund_lamports: int
     ) -> bool:
         session = await self._chain.session(wallet, key)
-        if session is None or session.remaining_units < balance:
+        limits = await self._limits()
+        if session is None or session.remaining_units < limits.enough_units(asset, balance):
             return True
-        if session.expires_at_s < self._clock.now_s() + SESSION_RENEW_S:
+        renew_s = min(SESSION_RENEW_S, limits.lifetime_s // 2)
+        if session.expires_at_s < self._clock.now_s() + renew_s:
             return True
         return fund_lamports > SESSION_FUND_LAMPORTS - SESSION_LOW_LAMPORTS
+
+    async def _grant(self, asset: Asset, key: Wallet, balance_units: int, fund_lamports: int) -> Grant:
+        limits = await self._limits()
+        expires_at_s = int(self._clock.now_s()) + limits.lifetime_s
+        return Grant(key, asset, limits.grant_units(asset, balance_units), expires_at_s, fund_lamports)
 
     async def _fund_lamports(self, wallet: Wallet, key: Wallet, spent_lamports: int) -> int:
         """What the key is given: nothing where the wallet has not got it and the coordinator pays."""

@@ -16,8 +16,6 @@ from p2p.local import cli as frame
 from p2p.local.home import find_home
 from p2p.local.wallet_options import wallet_options
 
-_ASSETS = click.Choice([asset.value for asset in Asset])
-
 
 @click.command()
 @frame.json_option
@@ -34,7 +32,7 @@ def balance(as_json: bool) -> None:
 
 @click.command()
 @click.argument("amount", required=False)
-@click.option("--asset", type=_ASSETS, help="Default: usdc; with --all: each that there is some of.")
+@click.option("--asset", type=frame.ASSETS, help="Default: usdc; with --all: each that there is some of.")
 @click.option("--all", "everything", is_flag=True, help="All that is in escrow.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @wallet_options

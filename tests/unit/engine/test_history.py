@@ -15,7 +15,7 @@ from p2p.core.limits import LEDGER_PENDING_S
 from p2p.core.messages.jobs import Posting
 from p2p.core.money import Asset
 from p2p.engine.history import KIND_WORDS, Ledger, Line, join
-from p2p.engine.wallet_api import usd_of
+from p2p.engine.wallet_history import usd_of
 
 NOW_S = 1_780_000_000
 JOB = JobId("ab" * 16)

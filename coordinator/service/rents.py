@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 from coordinator.service.context import Context
+from coordinator.service.loops import surviving
 from coordinator.store import jobs, sponsored
 from coordinator.store.sponsored import DONE, OPEN, SIGNED, SponsoredRow
 from p2p.chain.accounts import JobStatus, OnChainJob
@@ -33,9 +34,10 @@ class Rents:
         await self._context.run(lambda tx: tx.execute("sponsored.forget", before_s=now_s - SPONSORED_KEPT_S))
         taken = await self._context.run(lambda tx: sponsored.take(tx, now_s, SWEEP_BATCH_MAX))
         for row in taken:
-            state = await self._look(row)
-            if state != row.state:
-                await self._move(row.signature, state)
+            with surviving(f"the rent of job {row.job_id}"):
+                state = await self._look(row)
+                if state != row.state:
+                    await self._move(row.signature, state)
         return len(taken)
 
     async def _move(self, signature: str, state: str) -> None:

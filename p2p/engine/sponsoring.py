@@ -10,7 +10,7 @@ from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer
 from p2p.chain.sponsored import SponsoredCall, call_instruction
 from p2p.chain.transaction import SignedTransaction, assemble, build_message, sign_message
-from p2p.core.errors import CyxWizError, Refused
+from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import SESSION_FEE_LAMPORTS, SESSION_LOW_LAMPORTS
 from p2p.core.messages.sponsor import (
@@ -26,10 +26,10 @@ from p2p.engine.context import Engine
 
 
 async def is_offered(engine: Engine) -> SponsorOffer:
-    """Whether the coordinator would pay for the next job; never raises: without an answer it would not."""
+    """Whether the coordinator would pay for the next job; without an answer it would not."""
     try:
         return await engine.link.call("chain.sponsor_offer", SponsorOfferRequest(), SponsorOffer)
-    except CyxWizError as error:
+    except (UserError, EnvironmentFailure) as error:
         return SponsorOffer(False, f"it was asked in vain ({error.what.rstrip('.')})")
 
 

@@ -161,3 +161,17 @@ def sign_all(
     needed = required_signers(parse_message(message))
     signatures = {wallet: by_wallet[wallet].sign(message) for wallet in needed if wallet in by_wallet}
     return assemble(message, signatures, recent.last_valid_height)
+
+
+def signature_of(raw: bytes) -> str:
+    """By which a signed transaction is known.
+
+    :raises Bug: the bytes are none.
+    """
+    try:
+        signature = VersionedTransaction.from_bytes(raw).signatures[0]
+    except (ValueError, IndexError):
+        raise Bug("broadcast of bytes that are no transaction") from None
+    if signature == Signature.default():
+        raise Bug("broadcast of a transaction that is not signed")
+    return str(signature)

@@ -193,6 +193,7 @@ PAGE_ATTEMPTS_MAX = 100  # requests to prepare or to check, of one page
 PAGE_TRANSACTIONS_MAX = 8  # signed at once
 
 # -- chain
+BLOCKHASH_BLOCKS = 150  # for how many blocks a transaction may land after the one that it names
 RPC_URLS_MAX = 8
 RPC_TIMEOUT_S = 15.0
 RPC_REPLY_MAX_BYTES = 16 * MIB

@@ -48,11 +48,20 @@ class Forking:
         if method == "getAccountInfo" and self.young and params[1]["commitment"] == "finalized":
             return self._final[params[0]]
         if method == "getSignatureStatuses" and params[0][0] in self._on_fork:
-            return {"value": [{"slot": 1, "err": None, "confirmationStatus": "confirmed"}]}
+            return {
+                "context": {"slot": 1},
+                "value": [{"slot": 1, "err": None, "confirmationStatus": "confirmed"}],
+            }
         reply = await self._rpc.call(method, *params)
         if method == "getSignatureStatuses" and self.young and reply["value"][0] is not None:
             reply["value"][0]["confirmationStatus"] = "confirmed"
         return reply
+
+    def in_order(self) -> Any:
+        return self._rpc.in_order()
+
+    def is_silent(self, url: str) -> bool:
+        return bool(self._rpc.is_silent(url))
 
     async def call_one(self, _: str, method: str, *params: Any) -> Any:
         return await self.call(method, *params)

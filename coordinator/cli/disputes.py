@@ -11,10 +11,11 @@ from coordinator.cli.dispute_text import print_dispute
 from coordinator.cli.operating import open_chain
 from coordinator.cli.resolving import resolve
 from coordinator.service.dispute_views import Case, chain_json, dispute_json, find_case, listed
+from coordinator.store import disputes as store
 from coordinator.store import jobs
 from coordinator.store.database import Tx
 from p2p.core.clock import SYSTEM_CLOCK
-from p2p.core.errors import EnvironmentFailure, Refused
+from p2p.core.errors import CyxWizError, Refused
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import DISPUTES_LISTED_MAX
 from p2p.core.signing import Signed
@@ -88,6 +89,8 @@ def check(job: str, dsn: str | None) -> None:
                 f"The dispute about {case.job.job_id[:ID_SHOWN_CHARS]} is {case.dispute.state}.",
                 "No proofs are asked for any more.",
             )
+        if store.is_full(tx, case.job.job_id):
+            raise Refused("evidence_full", "There is as much evidence as is kept.", "No more is asked for.")
         return case
 
     with database(dsn) as db:
@@ -106,7 +109,7 @@ async def _ask_chain(case: Case, statement: Signed | None) -> Json | None:
     try:
         async with open_chain() as chain:
             seen = await chain.seen_job(Wallet(case.job.buyer), JobId(case.job.job_id))
-    except EnvironmentFailure as error:
+    except CyxWizError as error:
         frame.say(f"The chain could not be asked: {error.what}")
         return None
     return chain_json(case.job, statement, seen)

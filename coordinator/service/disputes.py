@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 
-from coordinator.service.checks import check_signed
 from coordinator.service.context import Context
 from coordinator.service.orders import own_job
 from coordinator.service.views import job_view
@@ -22,13 +21,13 @@ from p2p.chain.config import FINALIZED
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import (
+    DISPUTE_STATEMENT_MAX_BYTES,
     DISPUTE_TELL_AGAIN_S,
-    DISPUTE_TEXT_MAX_CHARS,
     DISPUTE_TOLD_MAX_S,
     SWEEP_BATCH_MAX,
 )
 from p2p.core.messages.auth import Ack
-from p2p.core.messages.disputes import DisputeNotice, DisputeRequest, DisputeStatement
+from p2p.core.messages.disputes import DisputeNotice, DisputeRequest, DisputeStatement, check_words
 from p2p.core.messages.jobs import JobView
 from p2p.core.signing import Domain, signing_input
 from p2p.net.identity import verify_peer_signature
@@ -61,7 +60,8 @@ class Disputes:
         def work(tx: Tx) -> JobView:
             now_s = self._context.now_s()
             locked = own_job(login, jobs.lock(tx, job.job_id))
-            if disputes.say(tx, job.job_id, BUYER, request.statement, now_s):
+            open_still = disputes.is_open(tx, job.job_id)
+            if open_still and disputes.say(tx, job.job_id, BUYER, request.statement, now_s):
                 tx.execute("disputes.tell_again", job_id=job.job_id, now_s=now_s)
             return job_view(tx, locked, now_s)
 
@@ -144,46 +144,49 @@ class Disputes:
         told = 0
         for row in waiting:
             try:
-                await self.tell(row)
+                await self.tell(row.job_id)
                 told += 1
             except EnvironmentFailure as error:
                 logger.info("dispute of job %s: its node was not told: %s", row.job_id, error.what)
         return told
 
-    async def tell(self, row: DisputeRow) -> None:
-        """Tell the job's node how the dispute stands.
+    async def tell(self, job_id: str) -> None:
+        """Tell the job's node how the dispute stands now.
 
         :raises EnvironmentFailure: it cannot be reached; it is told later.
         """
-        job, notice = await self._context.run(lambda tx: _notice(tx, row))
         until_s = self._context.now_s() + DISPUTE_TELL_AGAIN_S
-        await self._context.run(
-            lambda tx: tx.execute("disputes.tell_later", job_id=row.job_id, until_s=until_s)
-        )
+
+        def look(tx: Tx) -> tuple[str, DisputeNotice]:
+            tx.execute("disputes.tell_later", job_id=job_id, until_s=until_s)
+            return _notice(tx, job_id)
+
+        peer_id, notice = await self._context.run(look)
         try:
             raw = await self._context.network.call(
-                job.node_peer_id or "", "job.disputed", encode(notice), timeout_s=_NOTICE_TIMEOUT_S
+                peer_id, "job.disputed", encode(notice), timeout_s=_NOTICE_TIMEOUT_S
             )
             decode(Ack, raw)
         except EnvironmentFailure:
             raise
         except CyxWizError as error:
             # It has heard, and has nothing to keep: the evidence will say so.
-            logger.info("dispute of job %s: its node answers: %s", row.job_id, error.what)
+            logger.info("dispute of job %s: its node answers: %s", job_id, error.what)
         await self._context.run(
-            lambda tx: tx.execute("disputes.told", job_id=row.job_id, state=row.state, until_s=until_s)
+            lambda tx: tx.execute("disputes.told", job_id=job_id, state=notice.state.value, until_s=until_s)
         )
 
 
-def _notice(tx: Tx, row: DisputeRow) -> tuple[JobRow, DisputeNotice]:
-    job = jobs.find(tx, row.job_id)
-    assert job is not None  # the table refers to it
-    reason = disputes.words(disputes.statements(tx, row.job_id), BUYER)
-    return job, DisputeNotice(
-        job_id=row.job_id,
+def _notice(tx: Tx, job_id: str) -> tuple[str, DisputeNotice]:
+    """The node's peer id, and what it should know."""
+    job, row = jobs.find(tx, job_id), disputes.find(tx, job_id)
+    assert job is not None  # the table of disputes refers to it
+    assert row is not None  # it is never deleted
+    return job.node_peer_id or "", DisputeNotice(
+        job_id=job_id,
         epoch=row.epoch,
         state=row.status,
-        reason=reason,
+        reason=disputes.words(disputes.statements(tx, job_id), BUYER),
         keep_until_s=row.resolve_by_s,
         decided_units=row.decided_units,
     )
@@ -191,7 +194,8 @@ def _notice(tx: Tx, row: DisputeRow) -> tuple[JobRow, DisputeNotice]:
 
 def _check_statement(login: LoginRow, request: DisputeRequest, domain: Domain) -> None:
     signed = request.statement
-    check_signed(signed)
+    if len(signed.payload) > DISPUTE_STATEMENT_MAX_BYTES:
+        raise UserError("bad_statement", "The statement is too large.", "It was not kept.")
     if signed.signer != login.peer_id or not verify_peer_signature(
         login.peer_id, signing_input(domain, signed.payload), signed.signature
     ):
@@ -199,7 +203,4 @@ def _check_statement(login: LoginRow, request: DisputeRequest, domain: Domain) -
     statement = decode(DisputeStatement, signed.payload)
     if statement.job_id != request.job_id or not math.isfinite(statement.at_s):
         raise UserError("bad_statement", "The statement is about another job.")
-    if not 0 < len(statement.text.strip()) <= DISPUTE_TEXT_MAX_CHARS:
-        raise UserError(
-            "bad_statement", f"A statement has 1 to {DISPUTE_TEXT_MAX_CHARS} characters.", "It was not kept."
-        )
+    check_words(statement.text)

@@ -33,7 +33,6 @@ from p2p.core.limits import (
     DISPUTE_CHECK_MAX_S,
     DISPUTE_CHECKS_AT_ONCE_MAX,
     DISPUTE_CHUNKS_MAX,
-    DISPUTE_EVIDENCE_MAX,
     DISPUTE_PROVE_TIMEOUT_S,
     DISPUTE_PULL_MAX_S,
     PATH_MAX_BYTES,
@@ -75,24 +74,23 @@ class Examiner:
 
     async def _check(self, row: DisputeRow) -> None:
         with surviving("evidence"), trio.move_on_after(DISPUTE_CHECK_MAX_S):
+            # Due again after a while, should this one not come to its end.
+            again_at_s = self._context.now_s() + DISPUTE_AGAIN_S
+            if not await self._context.run(lambda tx: _take(tx, row, again_at_s)):
+                return
             job, statement, received = await self._context.run(lambda tx: _known(tx, row))
-            again = False
+            asked = True
             if statement is None or received or not statement.output_files:
                 await self._keep(row, self._nothing(NOT_APPLICABLE, _why_not(statement, received)))
             else:
-                again = not await self._examine(row, job, statement)
-            await self._context.run(lambda tx: self._checked(tx, row, again=again))
-
-    def _checked(self, tx: Tx, row: DisputeRow, *, again: bool) -> None:
-        count = tx.row("disputes.evidence_count", job_id=row.job_id)
-        full = count is not None and count["rows"] >= DISPUTE_EVIDENCE_MAX
-        next_at_s = self._context.now_s() + DISPUTE_AGAIN_S if again and not full else None
-        tx.execute("disputes.checked", job_id=row.job_id, asked_at_s=row.check_at_s, next_at_s=next_at_s)
+                asked = await self._examine(row, job, statement)
+            if asked:
+                await self._context.run(lambda tx: _set_due(tx, row.job_id, again_at_s, None))
 
     async def _examine(self, row: DisputeRow, job: JobRow, statement: ResultStatement) -> bool:
         """Whether the node could be asked."""
         try:
-            await self._disputes.tell(row)
+            await self._disputes.tell(row.job_id)
         except EnvironmentFailure as error:
             await self._keep(row, self._nothing(UNREACHABLE, error.what))
             return False
@@ -150,6 +148,17 @@ class Examiner:
 
     async def _keep(self, row: DisputeRow, found: Evidence) -> None:
         await self._context.run(lambda tx: disputes.add_evidence(tx, row.job_id, found))
+
+
+def _take(tx: Tx, row: DisputeRow, again_at_s: float) -> bool:
+    """Whether this check is ours to make: nobody has taken it, and there is room for what comes of it."""
+    full = disputes.is_full(tx, row.job_id)
+    return _set_due(tx, row.job_id, row.check_at_s, None if full else again_at_s) and not full
+
+
+def _set_due(tx: Tx, job_id: str, was_s: float | None, next_s: float | None) -> bool:
+    """Unless somebody has asked for another check meanwhile."""
+    return bool(tx.execute("disputes.checked", job_id=job_id, asked_at_s=was_s, next_at_s=next_s))
 
 
 def draw_files(count: int) -> Iterator[int]:

@@ -132,6 +132,12 @@ def evidence(tx: Tx, job_id: str) -> list[Evidence]:
     return tx.all_as(Evidence, "disputes.evidence", job_id=job_id, limit=DISPUTE_EVIDENCE_MAX)
 
 
+def is_full(tx: Tx, job_id: str) -> bool:
+    """Whether there is as much evidence as is kept."""
+    row = tx.row("disputes.evidence_count", job_id=job_id)
+    return row is not None and int(row["rows"]) >= DISPUTE_EVIDENCE_MAX
+
+
 def review_of(tx: Tx, job_id: str) -> ReviewView | None:
     """A job's claim and its dispute, as its buyer sees them; None before a claim stands."""
     claim, found = outbox.claim_of(tx, job_id), find(tx, job_id)

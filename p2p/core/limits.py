@@ -271,6 +271,7 @@ CLOSE_SWEEP_S = 15.0
 CLOSE_AGAIN_S = 120.0  # longer than a blockhash lives
 DISPUTE_SWEEP_S = 5.0
 DISPUTE_TEXT_MAX_CHARS = 2000  # what buyer and node may say about it
+DISPUTE_STATEMENT_MAX_BYTES = 16 * KIB  # ... as a message, whatever its characters
 DISPUTE_CHUNKS_MAX = 5  # outputs sampled by one check
 DISPUTE_PROVE_TIMEOUT_S = 30.0
 DISPUTE_PULL_MAX_S = 120.0  # for one chunk

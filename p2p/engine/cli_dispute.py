@@ -8,12 +8,12 @@ import click
 from rich.text import Text
 
 from p2p.core.errors import ExitCode
+from p2p.core.messages.disputes import check_words
 from p2p.engine import render
 from p2p.engine.cli_money import ask
 from p2p.engine.cli_run import attend, say_detached
 from p2p.engine.cli_view import print_pairs
 from p2p.engine.client import EngineClient
-from p2p.engine.disputing import check_reason
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home
@@ -26,7 +26,7 @@ from p2p.local.home import find_home
 @json_option
 def dispute(job: str, reason: str, yes: bool, as_json: bool) -> int:
     """Dispute the payment that was claimed for JOB: an arbiter decides what of it is paid."""
-    reason = check_reason(reason)
+    reason = check_words(reason)
     terms: dict[str, Any] = ask("dispute_terms", job=job)
     if not terms["disputed"] and not as_json:
         print_pairs(render.dispute_lines(terms))

@@ -11,10 +11,9 @@ from p2p.chain.accounts import JobStatus, OnChainJob
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.past import PastJob
 from p2p.chain.transaction import OutcomeKind, SignedTransaction
-from p2p.core.errors import Refused, UserError
+from p2p.core.errors import Refused
 from p2p.core.ids import JobId, Wallet
-from p2p.core.limits import DISPUTE_TEXT_MAX_CHARS
-from p2p.core.messages.disputes import DisputeRequest, DisputeStatement
+from p2p.core.messages.disputes import DisputeRequest, DisputeStatement, check_words
 from p2p.core.messages.jobs import JobView
 from p2p.core.signing import Domain, Signed, signing_input
 from p2p.engine import render, sponsoring
@@ -59,9 +58,9 @@ async def begin(engine: Engine, job: JobRow, reason: str) -> JobRow:
     """The buyer disputes: sign, and write it down; the job's supervisor does the rest. Once is enough.
 
     :raises Refused: ``no_claim``, ``window_over``, ``already_final``, ``session_ended``, ``session_no_sol``.
-    :raises UserError: as :func:`check_reason`.
+    :raises UserError: ``bad_text``.
     """
-    reason = check_reason(reason)
+    reason = check_words(reason)
     if job.dispute is None:
         async with engine.chain() as chain:
             found = await _disputable(chain, job)
@@ -75,21 +74,6 @@ async def begin(engine: Engine, job: JobRow, reason: str) -> JobRow:
     engine.live[job.job_id].retry.ring()
     engine.live.ring(job.job_id)
     return job
-
-
-def check_reason(reason: str) -> str:
-    """The reason without the white space around it.
-
-    :raises UserError: ``bad_reason``: it is empty or too long.
-    """
-    reason = reason.strip()
-    if not 0 < len(reason) <= DISPUTE_TEXT_MAX_CHARS:
-        raise UserError(
-            "bad_reason",
-            f"A reason has 1 to {DISPUTE_TEXT_MAX_CHARS:,} characters; this has {len(reason):,}.",
-            _NOTHING,
-        )
-    return reason
 
 
 def is_underway(job: JobRow) -> bool:
@@ -115,7 +99,7 @@ async def pursue(engine: Engine, job: JobRow) -> JobRow:
         if error.code != "not_disputed":
             raise
         # It has ended since the chain was looked at.
-    return await _wait_for_decision(engine, await engine.tables.note(job.job_id, dispute_known=True))
+    return await _wait_for_decision(engine, await engine.job(job.job_id))
 
 
 async def _wait_for_decision(engine: Engine, job: JobRow) -> JobRow:
@@ -124,8 +108,8 @@ async def _wait_for_decision(engine: Engine, job: JobRow) -> JobRow:
     stage = Stage.FOLLOWING if job.fetched_at_s is None else Stage.CLOSING
     if job.stage in (stage, Stage.CLOSING):
         await engine.tables.add_events(job.job_id, [EventRow(engine.clock.now_s(), "disputed", detail)])
-        return await engine.job(job.job_id)
-    return await engine.tables.advance(job, stage, detail, receipt=None)
+        return await engine.tables.note(job.job_id, dispute_known=True)
+    return await engine.tables.advance(job, stage, detail, receipt=None, dispute_known=True)
 
 
 async def _send(engine: Engine, chain: EscrowClient, job: JobRow, found: OnChainJob | PastJob) -> bool:

@@ -17,12 +17,13 @@ from p2p.core.messages.disputes import (
     DisputeStatement,
     ProofReply,
     ProofRequest,
+    check_words,
 )
 from p2p.core.signing import Domain, Signed, signing_input
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Call, Peer
 from p2p.node.jobs import Jobs
-from p2p.node.keeping import is_disputed
+from p2p.node.keeping import dispute_of, is_disputed
 from p2p.node.reports import Coordinator
 from p2p.node.supervisor import Supervisor
 from p2p.node.transfer import OutputSource
@@ -52,6 +53,9 @@ class Disputes:
             raise UserError("bad_message", "The notice of a dispute names no time.")
         latest_s = self._clock.now_s() + DISPUTE_KEEP_MAX_S
         supervisor = self._find(notice.job_id, notice.epoch)
+        known = dispute_of(supervisor.record)
+        if known is not None and known.state.is_final:
+            return encode(Ack())  # word that was on its way when the dispute ended
         await supervisor.note_dispute(
             DisputeNotice(
                 job_id=notice.job_id,
@@ -100,16 +104,10 @@ async def answer(
 ) -> JobRecord:
     """Say to the arbiter what there is to say; signed by the node.
 
-    :raises UserError: there is no such job here, or the text is empty or too long.
+    :raises UserError: there is no such job here; ``bad_text``.
     :raises Refused: it is not disputed, or was answered before.
     """
-    text = text.strip()
-    if not 0 < len(text) <= DISPUTE_TEXT_MAX_CHARS:
-        raise UserError(
-            "bad_answer",
-            f"An answer has 1 to {DISPUTE_TEXT_MAX_CHARS:,} characters; this has {len(text):,}.",
-            "Nothing was sent.",
-        )
+    text = check_words(text)
     record = _disputed(jobs, prefix.lower())
     payload = encode(DisputeStatement(record.job_id, text, clock.now_s()))
     signature = identity.sign(signing_input(Domain.ANSWER, payload))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from p2p.core.errors import UserError
+from p2p.core.limits import DISPUTE_TEXT_MAX_CHARS
 from p2p.core.manifest import FileEntry
 from p2p.core.signing import Signed
 from p2p.core.states import DisputeState
@@ -16,6 +18,25 @@ class DisputeStatement:
     job_id: str
     text: str
     at_s: float
+
+
+def check_words(text: str) -> str:
+    """What a side says, without the white space around it.
+
+    :raises UserError: ``bad_text``: it is empty or too long, or no text at all.
+    """
+    text = text.strip()
+    if not 0 < len(text) <= DISPUTE_TEXT_MAX_CHARS:
+        raise UserError(
+            "bad_text",
+            f"A statement has 1 to {DISPUTE_TEXT_MAX_CHARS:,} characters; this has {len(text):,}.",
+            "It was not sent.",
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError("bad_text", "A statement must be valid UTF-8.", "It was not sent.") from None
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,8 +157,8 @@ async def test_what_is_said_first_stands(still: Any, refused: Any, cli: Cli, tmp
         await say(node, job_id, "It ran.", method="dispute.answer", reply=Ack)
     with refused("answered"):
         await say(node, job_id, "It ran well.", method="dispute.answer", reply=Ack)
-    for text in ("", "x" * (DISPUTE_TEXT_MAX_CHARS + 1)):
-        with refused("bad_statement"):
+    for text in (" ", "x" * (DISPUTE_TEXT_MAX_CHARS + 1)):
+        with refused("bad_text"):
             await say(buyer, job_id, text)
     found = await shown(cli, job_id)
     assert (found["buyer_says"]["text"], found["node_says"]["text"]) == ("first", "It ran.")

@@ -181,7 +181,7 @@ async def test_what_cannot_be_disputed_is_refused_in_words(world: Any) -> None:
         for reason in (" ", "x" * (DISPUTE_TEXT_MAX_CHARS + 1)):
             with pytest.raises(CyxWizError) as caught:
                 await running.api.dispute({"job": job_id, "reason": reason})
-            assert caught.value.code == "bad_reason"
+            assert caught.value.code == "bad_text"
         await world.chain.ask("cyxwizAdvanceClock", WINDOW_S + 1)
         assert await refusal(running, job_id) == "window_over"
         finalize = await world.chain.prepare_finalize(world.coordinator.signer, world.buyer, job_id)

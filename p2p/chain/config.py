@@ -20,8 +20,7 @@ COMMITMENTS = ("confirmed", FINALIZED)
 
 @dataclass(frozen=True, slots=True)
 class ChainConfig:
-    """``rpc_urls`` are asked in order, one that did not answer last. All are needed to say that a
-    transaction can never land."""
+    """``rpc_urls`` are asked in order; the next one only when one cannot be reached."""
 
     cluster: str
     rpc_urls: tuple[str, ...]

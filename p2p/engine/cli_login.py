@@ -20,9 +20,9 @@ from p2p.core.ids import Wallet
 from p2p.core.paths import Home
 from p2p.core.wallet_choice import WalletChoice, WalletKind
 from p2p.engine import render
-from p2p.engine.cli_money import ask, print_balances, wallet_requests
-from p2p.engine.cli_sessions import Limits, change_limits, limit_options
+from p2p.engine.cli_money import ask, print_balances, session_keys
 from p2p.engine.client import EngineClient
+from p2p.engine.wallet_requests import WalletRequests
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home, load_network_config
@@ -31,20 +31,17 @@ from p2p.local.wallet_options import wallet_options
 
 @click.command()
 @wallet_options
-@limit_options
 @json_option
-def login(choice: WalletChoice | None, limits: Limits, as_json: bool) -> None:
+def login(choice: WalletChoice | None, as_json: bool) -> None:
     """Log in with a wallet, and let this machine's session keys spend its escrow balance.
 
-    Without options, a page opens in the browser that has your wallet, and the keys may spend all that is in
-    escrow, for 30 days.
+    Without options, a page opens in the browser that has your wallet.
     """
     choice = choice or WalletChoice(WalletKind.BROWSER)
-    renew = change_limits(limits)
     if choice.kind is WalletKind.KEYPAIR:
-        found = ask("login", keypair=str(choice.file), renew=renew)
+        found = ask("login", keypair=str(choice.file))
     else:
-        found = cli.run_async(_log_in, find_home(), owner_for(choice, cli.say), choice.file, renew)
+        found = cli.run_async(_log_in, find_home(), owner_for(choice, cli.say), choice.file)
     if as_json:
         cli.print_json(found)
         return
@@ -52,7 +49,7 @@ def login(choice: WalletChoice | None, limits: Limits, as_json: bool) -> None:
     print_balances(found)
 
 
-async def _log_in(home: Home, owner: Owner, keystore: Path | None, renew: bool) -> dict[str, Any]:
+async def _log_in(home: Home, owner: Owner, keystore: Path | None) -> dict[str, Any]:
     """One page, or one password: the login, and what the session keys need to go on."""
     config = ChainConfig.from_table(load_network_config(home).chain)
     client = EngineClient(home)
@@ -72,10 +69,10 @@ async def _log_in(home: Home, owner: Owner, keystore: Path | None, renew: bool) 
         reply.update(found, wallet=answer.wallet)
 
     async with EscrowClient(config, SYSTEM_CLOCK) as chain:
-        requests = wallet_requests(chain, client)
+        requests = WalletRequests(chain, session_keys(client), SYSTEM_CLOCK)
 
         async def then(wallet: Wallet) -> Sequence[SignTransactions]:
-            return await requests.renewal(wallet, always=renew)
+            return await requests.renewal(wallet)
 
         try:
             await owner.answer([SignIn(config.cluster, text, accept, then, owner.wallet)])

@@ -42,11 +42,7 @@ def prepared_view(content: SiwsFields | tuple[PreparedTransaction, ...]) -> Json
         "words": {
             "fee": fee,
             "steps": [
-                {
-                    "text": step.text,
-                    "details": [list(pair) for pair in step.details],
-                    "warning": step.warning,
-                }
+                {"text": step.text, "details": [list(pair) for pair in step.details]}
                 for each in content
                 for step in each.steps
             ],

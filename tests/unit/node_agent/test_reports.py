@@ -55,7 +55,6 @@ RECORD = JobRecord(
     log_bytes=0,
     log_cursor="",
     log_kept=True,
-    dispute=None,
 )
 
 

@@ -26,12 +26,12 @@ demo: ## the whole job, end to end, on this machine (SCRIPT= DATA= REQUIREMENTS=
 	  $(if $(CONFIG),--config "$$CONFIG") $(if $(OUT),--out "$$OUT")
 
 test: ## every test but the long ones and those that need a GPU (PYTEST_ARGS= for pytest's own options)
-	@scripts/setup system dev docker image browser
+	@scripts/setup system dev docker image browser gui
 	@scripts/with-docker $(PYTHON_VENV) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS)
 
 test-long: export HYPOTHESIS_PROFILE = long
 test-long: ## the long tests too, and fifty times as many examples for every rule
-	@scripts/setup system dev docker image browser
+	@scripts/setup system dev docker image browser gui
 	@scripts/with-docker $(PYTHON_VENV) -m pytest -m 'not gpu' $(PYTEST_ARGS)
 
 test-gpu: ## the tests that need an NVIDIA GPU
@@ -47,7 +47,7 @@ format: ## let ruff put the code in order
 	@.venv/bin/ruff check --fix-only --quiet . ; .venv/bin/ruff format .
 
 bench: ## every benchmark, each beside its reference (BENCH="name ..." for some)
-	@scripts/setup system dev docker image
+	@scripts/setup system dev docker image gui screen
 	@scripts/with-docker scripts/bench $(BENCH)
 
 proto: ## generate p2p/wire/gen from proto/

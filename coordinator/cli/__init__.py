@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import click
 
+from coordinator.cli.disputes import dispute, disputes
+from coordinator.cli.escrow import escrow
 from coordinator.cli.money import accounts, ledger
 from coordinator.cli.rates import rates
 from coordinator.cli.reads import job, jobs, nodes, status
 from coordinator.cli.serving import migrate, postgres, serve
+from coordinator.cli.settle import settle
 from p2p.local import cli as frame
 
 
@@ -17,7 +20,10 @@ def group() -> None:
     """Run and look after a CyxWiz coordinator: registry, queue and ledger."""
 
 
-for command in (serve, migrate, status, nodes, jobs, job, rates, accounts, ledger, postgres):
+_QUEUE = (serve, migrate, postgres, status, nodes, jobs, job)
+_MONEY = (rates, accounts, ledger, settle, escrow, disputes, dispute)
+
+for command in (*_QUEUE, *_MONEY):
     group.add_command(command)
 
 

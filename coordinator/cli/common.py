@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from coordinator.service.files import CoordinatorFiles
-from coordinator.store.database import Database
-from p2p.core.errors import EnvironmentFailure
+from coordinator.store.database import Database, Tx
+from coordinator.store.records import JobRow
+from p2p.core.errors import EnvironmentFailure, Refused, UserError
+from p2p.core.ids import is_job_id_prefix
 from p2p.core.money import Asset, format_amount
 from p2p.local.home import find_home
 
@@ -78,6 +80,24 @@ def _known_dsn() -> str | None:
             "Run this as the user who runs the coordinator.",
             retryable=False,
         ) from None
+
+
+def find_job(tx: Tx, prefix: str) -> JobRow:
+    """The job whose id begins with these digits.
+
+    :raises UserError: they are no id, or of several jobs.
+    :raises Refused: they are of none.
+    """
+    if not is_job_id_prefix(prefix):
+        raise UserError("bad_job_id", f"{prefix[:40]!r} is not a job id.", hint="It has 4 to 32 hex digits.")
+    rows = tx.all_as(JobRow, "jobs.by_prefix", prefix=prefix)
+    if not rows:
+        raise Refused(
+            "unknown_job", f"There is no job {prefix}.", hint="`cyxwiz-coordinator jobs` lists them."
+        )
+    if len(rows) > 1:
+        raise UserError("ambiguous_job_id", f"Several jobs begin with {prefix}.", hint="Give more digits.")
+    return rows[0]
 
 
 def when(at_s: float | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from coordinator.cli.common import database, dsn_option, when
+from coordinator.domain.settings import SolFeed
 from coordinator.store import rates as store_rates
 from coordinator.store.database import Tx
 from p2p.core.clock import SYSTEM_CLOCK
@@ -33,7 +34,7 @@ def list_rates(dsn: str | None, as_json: bool) -> None:
     with database(dsn) as db:
         rows, sol = db.transact(lambda tx: (tx.rows("rates.all"), sol_price(tx)))
     if as_json:
-        usd_micros = sol["usd_micros"] if sol["source"] == "pyth" else sol["set_usd_micros"]
+        usd_micros = sol["set_usd_micros"] if sol["source"] is None else sol["usd_micros"]
         frame.print_json({"rates": [dict(row) for row in rows], "sol_usd_micros": usd_micros, "sol": sol})
         return
     table = [
@@ -56,14 +57,17 @@ def sol_price(tx: Tx) -> dict[str, Any]:
     found: dict[str, Any] = {"set_usd_micros": set_usd_micros, "set_at_s": set_at_s}
     if seen is None:
         return found | {"source": None, "fault": None, "watched": False}
-    age_s = None if seen["age_s"] is None else seen["age_s"] + now_s - seen["seen_at_s"]
     watched = now_s - seen["seen_at_s"] <= PRICE_SEEN_S
+    if seen["source"] == SolFeed.ADMIN.value:
+        age_s = now_s - set_at_s if set_at_s else None
+        return found | dict(seen) | {"usd_micros": set_usd_micros, "age_s": age_s, "watched": watched}
+    age_s = None if seen["age_s"] is None else seen["age_s"] + now_s - seen["seen_at_s"]
     return found | dict(seen) | {"age_s": age_s, "watched": watched}
 
 
 def sol_words(sol: dict[str, Any]) -> str:
     """One line: price, how sure, how old, from where."""
-    if sol["source"] in (None, "admin"):
+    if sol["source"] in (None, SolFeed.ADMIN.value):
         since = "by default" if not sol["set_at_s"] else f"since {when(sol['set_at_s'])}"
         return f"{format_usd(sol['set_usd_micros'])}, set by hand {since} (`rates set sol PRICE`)"
     if sol["usd_micros"] is None:
@@ -78,7 +82,9 @@ def print_sol_price(sol: dict[str, Any]) -> None:
     if sol["source"] is not None and not sol["watched"]:
         frame.out.print(f"Seen {when(sol['seen_at_s'])}; no coordinator has looked since.", markup=False)
     elif sol["fault"]:
-        frame.out.print(f"Quotes in SOL are stopped: it {sol['fault']}.", style="bold red", markup=False)
+        frame.out.print(
+            f"Quotes in SOL are stopped: its price {sol['fault']}.", style="bold red", markup=False
+        )
 
 
 @rates.command("set")
@@ -108,5 +114,5 @@ def set_rate(name: str, price: str, dsn: str | None) -> None:
             seen = db.transact(store_rates.seen)
     unit = "a SOL" if name == "sol" else "an hour"
     click.echo(f"{name}: {format_usd(usd_micros)} {unit}")
-    if seen is not None and seen["source"] == "pyth":
+    if seen is not None and seen["source"] == SolFeed.PYTH.value:
         click.echo("It is kept, but quotes go by the Pyth feed here (sol_feed in [prices] of config.toml).")

@@ -6,27 +6,36 @@ from typing import Any
 
 import click
 
-from coordinator.cli.common import ID_SHOWN_CHARS, PEER_SHOWN_CHARS, amount, database, dsn_option, files, when
+from coordinator.cli.common import (
+    ID_SHOWN_CHARS,
+    PEER_SHOWN_CHARS,
+    amount,
+    database,
+    dsn_option,
+    files,
+    find_job,
+    when,
+)
 from coordinator.cli.rates import sol_price, sol_words
 from coordinator.domain.ledger import escrow
 from coordinator.service.views import job_view
 from coordinator.store import jobs as job_rows
+from coordinator.store import sponsored
 from coordinator.store.database import Row, Tx
 from coordinator.store.migrate import pending
 from coordinator.store.records import JobRow
+from p2p.chain.accounts import JOB_BYTES, rent_lamports
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import ExitCode, Refused, UserError
-from p2p.core.ids import is_job_id_prefix
 from p2p.core.limits import (
     ACTION_LATE_S,
     EVENTS_PER_REPLY_MAX,
     JOBS_LISTED_MAX,
-    LEDGER_FOUND_MAX,
     NODE_SILENT_S,
     NODES_LISTED_MAX,
 )
 from p2p.core.messages.jobs import JobView
-from p2p.core.money import format_usd
+from p2p.core.money import Asset, format_amount, format_usd
 from p2p.core.states import JobState
 from p2p.core.text import clean_line
 from p2p.local import cli as frame
@@ -43,7 +52,7 @@ _FACT_MAX_CHARS = 400
 def status(dsn: str | None, as_json: bool) -> None:
     """Is it running, and what is there: nodes, jobs by state, chain actions on their way.
 
-    Exit code 1 when money does not move by itself, or the ledger cannot explain where it is.
+    Exit code 1 when money does not move by itself.
     """
     with database(dsn) as db:
         with db.raw() as connection:
@@ -62,8 +71,6 @@ def status(dsn: str | None, as_json: bool) -> None:
         frame.print_json(found)
     else:
         _print_status(found, running)
-    if found["alarms"]:
-        raise LedgerAlarm(len(found["alarms"]))
     if found["troubled"]:
         raise MoneyStands(len(found["troubled"]))
 
@@ -75,6 +82,8 @@ def _print_status(found: dict[str, Any], running: bool) -> None:
         ("jobs", _counts(found["jobs"])),
         ("chain actions", _counts(found["outbox"])),
         ("1 SOL", sol_words(found["sol"])),
+        ("disputes", _open_disputes(found["disputes_open"], found["dispute_decide_until_s"])),
+        ("paid for buyers", _sponsored_words(found["sponsored"])),
     ]
     _print_facts(rows)
     if found["sol"]["watched"] and found["sol"]["fault"]:
@@ -82,29 +91,10 @@ def _print_status(found: dict[str, Any], running: bool) -> None:
         frame.out.print(
             f"ATTENTION       {clean_line(what, _FACT_MAX_CHARS)}", style="bold red", markup=False
         )
-    for row in found["alarms"]:
-        what = f"{row['detail']}, since {when(row['since_s'])}"
-        frame.out.print(
-            f"ALARM           {clean_line(what, _FACT_MAX_CHARS)}", style="bold red", markup=False
-        )
     for row in found["troubled"]:
         what = f"{row['kind']} of job {row['job_id']}: {row['error'] or 'failed'} ({row['attempts']} tries)"
         frame.out.print(
             f"ATTENTION       {clean_line(what, _FACT_MAX_CHARS)}", style="bold red", markup=False
-        )
-
-
-class LedgerAlarm(Refused):
-    """The ledger's watch has found something that it cannot explain."""
-
-    exit_code = ExitCode.FAILED
-
-    def __init__(self, number: int) -> None:
-        super().__init__(
-            "ledger_alarm",
-            f"The ledger cannot explain {number} thing(s).",
-            "The money is where the chain says; what the ledger says of these accounts is not to be trusted.",
-            "`cyxwiz-coordinator ledger check` looks closer; docs/ledger.md says what to do.",
         )
 
 
@@ -118,25 +108,39 @@ class MoneyStands(Refused):
             "money_stands",
             f"{number} chain action(s) do not succeed.",
             "The deposits of these jobs stay in the escrow, safe but unpaid, until they do.",
-            "Can its key pay fees? Is the chain reachable? `cyxwiz-coordinator job JOB` shows more.",
+            "Can its key pay fees? Is the chain reachable? `cyxwiz-coordinator job JOB` shows more; "
+            "`cyxwiz-coordinator settle retry` has them looked at again.",
         )
 
 
 def _status(tx: Tx) -> dict[str, Any]:
     nodes_found = tx.rows("nodes.listing", since_s=_since_s(), limit=NODES_LISTED_MAX)
+    disputed = tx.row("disputes.open_count") or {"disputes": 0, "first_by_s": None}
     return {
         "nodes": len(nodes_found),
         "nodes_online": sum(bool(row["online"]) for row in nodes_found),
         "jobs": {row["state"]: row["jobs"] for row in tx.rows("jobs.counts")},
         "sol": sol_price(tx),
-        "alarms": tx.rows("ledger.alarms", limit=LEDGER_FOUND_MAX),
+        "sponsored": sponsored.totals(tx, SYSTEM_CLOCK.now_s()),
         "troubled": tx.rows("outbox.troubled", late_s=SYSTEM_CLOCK.now_s() - ACTION_LATE_S, limit=50),
+        "disputes_open": disputed["disputes"],
+        "dispute_decide_until_s": disputed["first_by_s"],
         "outbox": {f"{row['kind']} {row['state']}": row["actions"] for row in tx.rows("outbox.counts")},
     }
 
 
+def _open_disputes(number: int, first_by_s: float | None) -> str:
+    return f"{number} to be decided, the first until {when(first_by_s)}" if number else "none"
+
+
 def _counts(found: dict[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in found.items()) or "none"
+
+
+def _sponsored_words(found: dict[str, int]) -> str:
+    rent = format_amount(found["rents"] * rent_lamports(JOB_BYTES), Asset.SOL)
+    hour = f"the fees of {found['recent']} transactions in the last hour"
+    return f"{hour}, the rent of {found['rents']} jobs ({rent}), which comes back"
 
 
 def _address() -> str | None:
@@ -220,7 +224,7 @@ def jobs(state: str | None, limit: int, dsn: str | None, as_json: bool) -> None:
 def job(job_id: str, dsn: str | None, as_json: bool) -> None:
     """One job: timeline, chain actions, ledger, and why it still waits. JOB may be the id's first digits."""
     with database(dsn) as db:
-        found = db.transact(lambda tx: _find(tx, job_id))
+        found = db.transact(lambda tx: find_job(tx, job_id))
         view, events, lines = db.transact(lambda tx: _whole(tx, found))
     if as_json:
         chain = [{"action": e.action, "status": e.status, "signature": e.signature} for e in view.chain]
@@ -231,26 +235,13 @@ def job(job_id: str, dsn: str | None, as_json: bool) -> None:
     _print_job(found, view, events, lines)
 
 
-def _find(tx: Tx, prefix: str) -> JobRow:
-    if not is_job_id_prefix(prefix):
-        raise UserError("bad_job_id", f"{prefix[:40]!r} is not a job id.", hint="It has 4 to 32 hex digits.")
-    rows = tx.all_as(JobRow, "jobs.by_prefix", prefix=prefix)
-    if not rows:
-        raise Refused(
-            "unknown_job", f"There is no job {prefix}.", hint="`cyxwiz-coordinator jobs` lists them."
-        )
-    if len(rows) > 1:
-        raise UserError("ambiguous_job_id", f"Several jobs begin with {prefix}.", hint="Give more digits.")
-    return rows[0]
-
-
 def _whole(tx: Tx, found: JobRow) -> tuple[JobView, list[dict[str, Any]], list[dict[str, Any]]]:
     view = job_view(tx, found, SYSTEM_CLOCK.now_s())
     events = [
         {"at_s": event.at_s, "state": event.new.value, "code": event.code, "detail": event.detail}
         for event in job_rows.events_after(tx, "", found.job_id, 0, EVENTS_PER_REPLY_MAX)
     ]
-    lines = tx.rows("ledger.of_account", account=escrow(found.buyer, found.job_id), limit=10)
+    lines = tx.rows("ledger.of_account", account=escrow(found.job_id), limit=10)
     return view, events, [dict(line) for line in lines]
 
 

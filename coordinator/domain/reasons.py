@@ -19,9 +19,9 @@ class Reason(Enum):
     CANCELLED = "cancelled"
     SETTLED = "settled"
     FINALIZED = "finalized"
+    RESOLVED = "resolved"
     REFUNDED = "refunded"
     RECLAIMED = "reclaimed"
-    UNFUNDED = "unfunded"
 
     @property
     def words(self) -> str:
@@ -41,7 +41,7 @@ _WORDS = {
     Reason.CANCELLED: "Cancelled by the buyer.",
     Reason.SETTLED: "Node and platform were paid; the rest went back to the buyer.",
     Reason.FINALIZED: "The review window ended without the buyer's signature: node and platform were paid.",
+    Reason.RESOLVED: "The arbiter has decided the dispute: what was decided is paid, the rest went back.",
     Reason.REFUNDED: "Everything went back to the buyer.",
     Reason.RECLAIMED: "The buyer took the deposit back after the deadline.",
-    Reason.UNFUNDED: "The escrow never became final on the chain: nothing was taken, nothing is paid.",
 }

@@ -2,6 +2,9 @@
 
 ::
 
+    [coordinator]
+    fee_payer = true        # pay the fees of session keys that have no SOL
+
     [prices]
     sol_feed = "pyth"       # or "admin": `cyxwiz-coordinator rates set sol PRICE`
     pyth_account = "7UVi…"  # of the feed SOL/USD; the sponsored one by default
@@ -29,10 +32,12 @@ class SolFeed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``sol_feed`` and ``pyth_account`` of ``[prices]``; None: what suits the cluster."""
+    """``sol_feed`` and ``pyth_account`` of ``[prices]``; None: what suits the cluster. ``fee_payer``: whether
+    the fees of buyers whose session key has no SOL are paid."""
 
     sol_feed: SolFeed | None = None
     pyth_account: Wallet | None = None
+    fee_payer: bool = True
 
     def feed_on(self, cluster: str) -> SolFeed:
         """By default the operator's own price on a localnet, and Pyth's where Pyth is."""
@@ -52,7 +57,7 @@ def parse_settings(text: str) -> Settings:
     unknown = sorted(set(prices) - {"sol_feed", "pyth_account"})
     if unknown:
         raise _bad(f"[prices] has no field {unknown[0][:40]!r}")
-    return Settings(_feed(prices), _account(prices))
+    return Settings(_feed(prices), _account(prices), _fee_payer(_table(tables, "coordinator")))
 
 
 def _table(tables: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -79,6 +84,13 @@ def _account(prices: Mapping[str, object]) -> Wallet | None:
     if not isinstance(value, str):
         raise _bad("[prices] pyth_account is not an address")
     return parse_wallet(value)
+
+
+def _fee_payer(coordinator: Mapping[str, object]) -> bool:
+    value = coordinator.get("fee_payer", True)
+    if not isinstance(value, bool):
+        raise _bad("[coordinator] fee_payer is neither true nor false")
+    return value
 
 
 def _bad(what: str) -> UserError:

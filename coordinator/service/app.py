@@ -11,20 +11,24 @@ from coordinator.service.accounts import Accounts
 from coordinator.service.claims import Claims
 from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
+from coordinator.service.disputes import Disputes
 from coordinator.service.escrow import Escrow
-from coordinator.service.follower import Follower
+from coordinator.service.evidence import Examiner
 from coordinator.service.login import Logins
 from coordinator.service.loops import every
+from coordinator.service.office import Office
 from coordinator.service.orders import Orders
 from coordinator.service.prices import Prices
-from coordinator.service.reconciler import Reconciler
 from coordinator.service.registry import Registry
+from coordinator.service.rents import Rents
 from coordinator.service.reports import Reports
 from coordinator.service.settlement import Settlement
 from coordinator.service.settler import Settler
+from coordinator.service.sponsor import Sponsor
 from coordinator.service.sweeps import Sweeps
-from p2p.core.limits import PRICE_SWEEP_S
+from p2p.core.limits import CLOSE_SWEEP_S, DISPUTE_SWEEP_S, OFFICE_LOOK_S, PRICE_SWEEP_S
 from p2p.core.messages.auth import Role
+from p2p.core.messages.disputes import DisputeRequest
 from p2p.core.messages.jobs import (
     AccountRequest,
     CountersignRequest,
@@ -43,6 +47,7 @@ from p2p.core.messages.nodes import (
     RegisterRequest,
     StateReport,
 )
+from p2p.core.messages.sponsor import SponsorOfferRequest, SponsorRequest
 from p2p.net.calls import Handler
 
 logger = logging.getLogger(__name__)
@@ -55,29 +60,33 @@ class Coordinator:
         self.context = context
         self.logins = Logins(context)
         self.escrow = Escrow(context)
-        self.follower = Follower(context.db, context.chain, context.clock)
-        self.reconciler = Reconciler(context.db, context.chain, context.clock, self.follower)
         self.dispatcher = Dispatcher(context)
         self.registry = Registry(context, self.dispatcher.assign_soon)
         self.reports = Reports(context)
         self.prices = Prices(context)
-        self.orders = Orders(context, self.escrow, self.prices)
+        self.office = Office(context)
+        self.orders = Orders(context, self.escrow, self.prices, self.office)
+        self.sponsor = Sponsor(context, self.orders)
+        self.rents = Rents(context)
         self.settlement = Settlement(context, self.dispatcher)
-        self.accounts = Accounts(context, self.follower)
+        self.accounts = Accounts(context, self.escrow)
         self.settler = Settler(context)
         self.claims = Claims(context)
-        self.sweeps = Sweeps(context, self.registry, self.claims, self.settler, self.reconciler)
+        self.disputes = Disputes(context)
+        self.examiner = Examiner(context, self.disputes)
+        self.sweeps = Sweeps(context, self.registry, self.escrow, self.claims, self.settler, self.disputes)
 
     def methods(self) -> Iterable[tuple[str, Handler]]:
         """Every method with its handler; all but the first two need a login of the right role."""
         handler, engine, node = self.logins.handler, Role.ENGINE, Role.NODE
         yield "auth.challenge", self.logins.challenge
         yield "auth.login", self.logins.login
-        yield "node.register", handler(RegisterRequest, node, self.registry.register)
-        yield "node.heartbeat", handler(Heartbeat, node, self.registry.heartbeat)
-        yield "node.leave", handler(LeaveRequest, node, self.registry.leave)
+        # The work of a node whose login has ended goes on; see Registry.
+        yield "node.register", handler(RegisterRequest, node, self.registry.register, ended=True)
+        yield "node.heartbeat", handler(Heartbeat, node, self.registry.heartbeat, ended=True)
+        yield "node.leave", handler(LeaveRequest, node, self.registry.leave, ended=True)
         yield "node.earnings", handler(EarningsRequest, node, self.registry.earnings)
-        yield "job.report", handler(StateReport, node, self.reports.report)
+        yield "job.report", handler(StateReport, node, self.reports.report, ended=True)
         yield "job.quote", handler(QuoteRequest, engine, self.orders.quote)
         yield "job.submit", handler(SubmitRequest, engine, self.orders.submit)
         yield "job.list", handler(ListJobsRequest, engine, self.orders.list)
@@ -86,6 +95,10 @@ class Coordinator:
         yield "job.cancel", handler(JobRef, engine, self.settlement.cancel)
         yield "job.receipt", handler(ReceiptRequest, engine, self.settlement.receipt)
         yield "job.countersign", handler(CountersignRequest, engine, self.settlement.countersign)
+        yield "job.dispute", handler(DisputeRequest, engine, self.disputes.dispute)
+        yield "dispute.answer", handler(DisputeRequest, node, self.disputes.answer)
+        yield "chain.sponsor_offer", handler(SponsorOfferRequest, engine, self.sponsor.offer)
+        yield "chain.sponsor", handler(SponsorRequest, engine, self.sponsor.sponsor)
         yield "offers.list", handler(OffersRequest, engine, self.accounts.offers)
         yield "account.show", handler(AccountRequest, engine, self.accounts.show)
 
@@ -100,7 +113,11 @@ class Coordinator:
                 nursery.start_soon(self.dispatcher.run)
                 nursery.start_soon(self.settler.run)
                 nursery.start_soon(self.sweeps.run)
+                nursery.start_soon(every, OFFICE_LOOK_S, self.office.look, "the program's configuration")
                 nursery.start_soon(every, PRICE_SWEEP_S, self.prices.watch, "prices")
+                nursery.start_soon(every, DISPUTE_SWEEP_S, self.disputes.tell_nodes, "disputes")
+                nursery.start_soon(every, DISPUTE_SWEEP_S, self.examiner.sweep, "evidence")
+                nursery.start_soon(every, CLOSE_SWEEP_S, self.rents.sweep, "sponsored rents")
                 task_status.started()
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(5.0):

@@ -11,7 +11,7 @@ from functools import partial
 
 from coordinator.domain.claims import claim_due_s
 from coordinator.service.context import Context
-from coordinator.store import jobs, outbox
+from coordinator.store import disputes, jobs, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
 from p2p.core.limits import SWEEP_BATCH_MAX
@@ -106,10 +106,11 @@ def finalize_instead(tx: Tx, job_id: str, now_s: float) -> bool:
 
 
 def settle_instead(tx: Tx, job: JobRow, used_units: int, result_hash: bytes, now_s: float) -> bool:
-    """Let the buyer sign a settlement; false if the claim's window is over, or its finalizing was sent."""
+    """Let the buyer sign a settlement; false if the claim stands undisputed at its end, or is being paid."""
     outbox.supersede(tx, job.job_id, outbox.CLAIM, now_s)
     standing = outbox.claim_of(tx, job.job_id)
-    if standing is not None and standing.window_ends_at_s is not None and standing.window_ends_at_s <= now_s:
+    ends_at_s = None if standing is None else standing.window_ends_at_s
+    if ends_at_s is not None and ends_at_s <= now_s and not disputes.is_open(tx, job.job_id):
         return False
     outbox.supersede(tx, job.job_id, outbox.FINALIZE, now_s)
     if outbox.verdict_of(tx, job.job_id) is not None:

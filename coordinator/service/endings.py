@@ -100,7 +100,9 @@ class Endings:
                 return verdicts.Done(window_ends_at_s=self._context.now_s())
             ends_at_s = await signing.window_ends_at_s(self._context, on_chain)
             return verdicts.Done(window_ends_at_s=ends_at_s)
-        return verdicts.Done(used_units=None if on_chain is None else on_chain.used_units)
+        if on_chain is None:
+            return verdicts.Done()
+        return verdicts.Done(used_units=on_chain.used_units, status=on_chain.status)
 
     async def give_up(self, action: ActionRow, error: str) -> None:
         """It cannot be done; an operator has to look."""
@@ -137,4 +139,4 @@ def close_given_back(tx: Tx, job_id: str, reason: Reason, now_s: float) -> JobRo
             tx.execute(
                 "outbox.give_up", action_id=action.action_id, now_s=now_s, error="the deposit went back"
             )
-    return None if job.status.is_final else verdicts.given_back(tx, job, reason, now_s)
+    return None if job.status.is_final else verdicts.given_back(tx, job, "", reason, now_s)

@@ -1,10 +1,14 @@
-"""The escrow of a job that is submitted: is it open as agreed?"""
+"""The escrow as the coordinator reads it: is it open as agreed, and is the money behind it known?"""
 
 from __future__ import annotations
 
 import trio
 
+from coordinator.domain import ledger as rules
 from coordinator.service.context import Context
+from coordinator.service.history import sync_wallet
+from coordinator.store import ledger
+from coordinator.store.database import Tx
 from p2p.chain.accounts import JobStatus, OnChainJob
 from p2p.core.agreement import run_limit_s
 from p2p.core.errors import EnvironmentFailure, Refused
@@ -15,7 +19,7 @@ from p2p.core.signing import Domain, statement_hash
 
 
 class Escrow:
-    """Reads of the chain on behalf of orders."""
+    """Reads of the chain on behalf of orders and ledger."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -56,7 +60,7 @@ class Escrow:
                 ("deposit", job.deposit_units == terms.deposit_units),
                 ("asset", self._context.chain.asset_of(job) is terms.asset),
                 ("fee", job.fee_bps == terms.fee_bps),
-                ("coordinator", job.coordinator == self._context.signer.address),
+                ("coordinator", job.coordinator == terms.coordinator_wallet),
                 ("deadline", job.run_s >= run_limit_s(terms.timeout_s, self._context.on_chain.longest_job_s)),
                 ("age of the quote", job.opened_at_s <= terms.expires_at_s + CHAIN_CLOCK_SLACK_S),
             )
@@ -69,3 +73,20 @@ class Escrow:
                 "The job is not queued; nobody was assigned, so everything can be had back at once.",
                 "Cancel the escrow and ask for a new quote.",
             )
+
+    async def fund(self, terms: Terms) -> None:
+        """Make sure that the ledger knows the money behind an escrow that is open on chain."""
+
+        def enough(tx: Tx) -> bool:
+            held = ledger.balance(tx, rules.user(terms.buyer), terms.asset)
+            return held >= terms.deposit_units
+
+        if not await self._context.run(enough):
+            await self.sync(Wallet(terms.buyer))
+
+    async def sync(self, wallet: Wallet) -> int:
+        """Post what moved on chain for a wallet and the ledger does not have; how many entries."""
+        context = self._context
+        return await sync_wallet(
+            context.db, context.chain, context.on_chain.fee_owner, wallet, context.now_s()
+        )

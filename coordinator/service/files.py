@@ -18,6 +18,16 @@ class CoordinatorFiles:
         return self.folder / "coordinator.json"
 
     @property
+    def keys(self) -> Path:
+        """More coordinator keypairs, named by their addresses: the next one, and those of jobs still open."""
+        return self.folder / "keys"
+
+    @property
+    def deployment(self) -> Path:
+        """Keys of a deployment that is under way."""
+        return self.folder / "deployment"
+
+    @property
     def dsn(self) -> Path:
         """How the other commands reach the database of the coordinator that runs; mode 0600."""
         return self.folder / "dsn"

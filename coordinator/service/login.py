@@ -33,32 +33,35 @@ class Logins:
         self._context = context
         self._cache: OrderedDict[tuple[str, Role], LoginRow] = OrderedDict()
 
-    async def require(self, peer_id: str, role: Role) -> LoginRow:
-        """The login of a peer.
+    async def require(self, peer_id: str, role: Role, *, ended: bool = False) -> LoginRow:
+        """The login of a peer; with ``ended`` also one whose time is over.
 
         :raises Refused: ``not_logged_in``.
         """
         login = self._cache.get((peer_id, role))
         if login is None:
             login = await self._context.run(lambda tx: logins.find_login(tx, peer_id, role))
-        if login is None or login.expires_at_s <= self._context.now_s():
+        if login is None or not (ended or login.lasts(self._context.now_s())):
             self._cache.pop((peer_id, role), None)
-            raise Refused(
-                "not_logged_in",
-                f"This peer is not logged in as {role.value}.",
-                "Nothing was done.",
-                "Log in with a wallet; a login lasts 30 days.",
-            )
+            raise not_logged_in(role)
         self._remember(login, role)
         return login
 
     def handler(
-        self, kind: type[RequestT], role: Role, work: Callable[[LoginRow, RequestT], Awaitable[object]]
+        self,
+        kind: type[RequestT],
+        role: Role,
+        work: Callable[[LoginRow, RequestT], Awaitable[object]],
+        *,
+        ended: bool = False,
     ) -> Handler:
-        """A handler that checks the login before it decodes: a stranger's bytes are not even parsed."""
+        """A handler that checks the login before it decodes: a stranger's bytes are not even parsed.
+
+        ``ended``: a login whose time is over does as well; ``work`` decides what it is still good for.
+        """
 
         async def handle(call: Call) -> bytes:
-            login = await self.require(call.peer_id, role)
+            login = await self.require(call.peer_id, role, ended=ended)
             request = decode(kind, call.payload)
             return encode(await work(login, request))
 
@@ -98,7 +101,7 @@ class Logins:
                 cluster=context.chain.chain.cluster,
                 program_id=context.chain.chain.program_id,
                 usdc_mint=context.chain.chain.usdc_mint,
-                coordinator_wallet=context.signer.address,
+                coordinator_wallet=context.on_chain.coordinator,
             )
         )
 
@@ -132,6 +135,16 @@ def _text(row: ChallengeRow) -> str:
         row.domain,
     )
     return login_text(ask)
+
+
+def not_logged_in(role: Role) -> Refused:
+    """Nobody has logged in, or too long ago."""
+    return Refused(
+        "not_logged_in",
+        f"This peer is not logged in as {role.value}.",
+        "Nothing was done.",
+        "Log in with a wallet; a login lasts 30 days.",
+    )
 
 
 def _refused(what: str) -> Refused:

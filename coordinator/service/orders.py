@@ -6,18 +6,20 @@ from collections.abc import Callable
 
 import trio
 
+from coordinator.domain import ledger as rules
 from coordinator.domain.matching import explain, needs_of
 from coordinator.domain.pricing import PriceList, make_terms
 from coordinator.service.checks import check_addresses, check_spec
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
+from coordinator.service.office import Office
 from coordinator.service.prices import Prices
 from coordinator.service.views import job_view
-from coordinator.store import jobs, nodes, rates
-from coordinator.store.database import Tx, UniqueBroken
+from coordinator.store import jobs, ledger, nodes, rates
+from coordinator.store.database import Overdrawn, Tx, UniqueBroken
 from coordinator.store.jobs import NewJob
 from coordinator.store.records import JobRow, LoginRow
-from p2p.core.errors import Refused, UserError
+from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.ids import parse_job_id
 from p2p.core.limits import (
     BUYER_JOBS_MAX,
@@ -48,8 +50,9 @@ from p2p.wire.codec import decode, encode
 class Orders:
     """``job.quote``, ``job.submit``, ``job.list``, ``job.show``, ``job.events``."""
 
-    def __init__(self, context: Context, escrow: Escrow, prices: Prices) -> None:
+    def __init__(self, context: Context, escrow: Escrow, prices: Prices, office: Office) -> None:
         self._context = context
+        self._office = office
         self._escrow = escrow
         self._prices = prices
 
@@ -57,8 +60,9 @@ class Orders:
         """Signed terms, and who could run the job now.
 
         :raises UserError: the specification is wrong, or its GPU type is not known.
-        :raises Refused: ``price_too_low``, ``sol_price_stopped``.
+        :raises Refused: ``price_too_low``, ``sol_price_stopped``, ``paused``.
         """
+        await self._office.check_open()
         job_id = parse_job_id(request.job_id)
         check_spec(request.spec)
         in_sol = request.spec.asset is Asset.SOL
@@ -76,7 +80,7 @@ class Orders:
                 prices=PriceList(rates.hourly(tx), sol_usd_micros),
                 fee_bps=self._context.on_chain.fee_bps,
                 spec_hash=spec_hash,
-                coordinator_wallet=self._context.signer.address,
+                coordinator_wallet=self._context.on_chain.coordinator,
                 now_s=now_s,
             )
             found = explain(needs_of(request.spec, terms), nodes.online(tx, now_s), now_s)
@@ -108,6 +112,7 @@ class Orders:
         if known is not None:
             return known
         await self._escrow.check_open(terms, request.terms.payload)
+        await self._escrow.fund(terms)
         order = NewJob(
             request.spec,
             terms,
@@ -124,7 +129,18 @@ class Orders:
     def _check_terms(self, login: LoginRow, request: SubmitRequest) -> Terms:
         check_spec(request.spec)
         check_addresses(request.engine_addresses)
-        signed = request.terms
+        terms = self.check_own_terms(login, request.terms)
+        if terms.spec_hash != statement_hash(Domain.SPEC, encode(request.spec)):
+            raise _bad_terms("are for another job specification")
+        if len(request.open_signature) > 96:
+            raise UserError("bad_message", "The transaction signature is malformed.")
+        return terms
+
+    def check_own_terms(self, login: LoginRow, signed: Signed) -> Terms:
+        """Terms that we signed for this buyer.
+
+        :raises Refused: ``bad_terms``.
+        """
         own = self._context.identity.peer_id
         if signed.signer != own or not verify_peer_signature(
             own, signing_input(Domain.TERMS, signed.payload), signed.signature
@@ -133,10 +149,6 @@ class Orders:
         terms = decode(Terms, signed.payload)
         if terms.buyer != login.wallet:
             raise _bad_terms("are for another buyer")
-        if terms.spec_hash != statement_hash(Domain.SPEC, encode(request.spec)):
-            raise _bad_terms("are for another job specification")
-        if len(request.open_signature) > 96:
-            raise UserError("bad_message", "The transaction signature is malformed.")
         return terms
 
     def _known(self, tx: Tx, terms: Terms, signed: Signed) -> JobView | None:
@@ -150,10 +162,14 @@ class Orders:
     async def _queue(self, order: NewJob) -> JobView:
         terms = order.terms
         now_s = self._context.now_s()
+        transfer = rules.open_job(
+            terms.buyer, terms.job_id, terms.asset, terms.deposit_units, order.open_signature
+        )
 
         def work(tx: Tx) -> JobView:
             _check_open_jobs(tx, terms.buyer)
             job = jobs.insert(tx, order, now_s)
+            ledger.post(tx, transfer, now_s)
             return job_view(tx, job, now_s)
 
         try:
@@ -163,6 +179,13 @@ class Orders:
             if known is None:
                 raise
             return known
+        except Overdrawn:
+            raise EnvironmentFailure(
+                "deposit_not_seen",
+                "The escrow is open, but the deposit behind it was not seen yet.",
+                "The money is safe in the escrow; the job is not queued yet.",
+                "It is submitted again by itself.",
+            ) from None
 
     async def list(self, login: LoginRow, request: ListJobsRequest) -> JobList:
         """The buyer's jobs, newest first, without statements and reasons."""

@@ -103,7 +103,7 @@ class Prices:
         if price is None or fault:
             raise Refused(
                 "sol_price_stopped",
-                f"No job is priced in SOL now: the price of SOL {fault if price else 'cannot be read'}.",
+                f"No job is priced in SOL now: the price of SOL {fault if price else 'is unknown'}.",
                 "Nothing was submitted and nothing was paid; jobs that were quoted before keep their price.",
                 "Pay in USDC (`--asset usdc`), or try again in a few minutes.",
             )
@@ -125,5 +125,5 @@ class Prices:
         try:
             price = await self._feed.read()
         except EnvironmentFailure as error:
-            return None, f"cannot be read: {error.what.rstrip('.')}"
+            return None, f"is unknown: {error.what.rstrip('.')}"
         return price, price.fault()

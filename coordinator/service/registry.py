@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordinator.domain.metering import used_seconds, used_units
 from coordinator.service.checks import check_advert, check_heartbeat, check_held
 from coordinator.service.context import Context
+from coordinator.service.login import not_logged_in
 from coordinator.store import jobs, nodes
 from coordinator.store.database import Row, Tx
 from coordinator.store.nodes import Beat
 from coordinator.store.records import JobRow, LoginRow
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.limits import HEARTBEAT_S, JOBS_LISTED_MAX, LEASE_S
-from p2p.core.messages.auth import Ack
+from p2p.core.messages.auth import Ack, Role
 from p2p.core.messages.nodes import (
     PAID_UNFETCHED,
     Earning,
@@ -86,7 +87,7 @@ def _why_not(tx: Tx, claim: HeldJob) -> str:
 
 def _is_unfetched(tx: Tx, job: JobRow) -> bool:
     """Whether a node should keep the outputs of a paid job for a while, for no receipt ever came."""
-    paid = job.status is JobState.SETTLED and jobs.statement_of(tx, job) is not None
+    paid = job.status is JobState.SETTLED and job.used_units > 0 and jobs.statement_of(tx, job) is not None
     return paid and jobs.receipt_of(tx, job.job_id) is None
 
 
@@ -99,7 +100,10 @@ def _renewal(job: JobRow, claim: HeldJob, peer_id: str, now_s: float) -> Renewal
 
 
 class Registry:
-    """Heartbeats are held here and flushed in batches; everything else goes to the database at once."""
+    """Heartbeats are held here and flushed in batches; everything else goes to the database at once.
+
+    A node whose login has ended keeps what it holds until that is over, and gets no new jobs.
+    """
 
     def __init__(self, context: Context, resend: Resend) -> None:
         self._context = context
@@ -116,6 +120,7 @@ class Registry:
         if advert.peer_id != login.peer_id or advert.wallet != login.wallet:
             raise Refused("wrong_advert", "The advert names another peer or wallet than the one logged in.")
         now_s = self._context.now_s()
+        advert = replace(advert, available=self._may_take(login, request.held, advert.available))
 
         def work(tx: Tx) -> Review:
             nodes.register(tx, advert, now_s)
@@ -131,6 +136,7 @@ class Registry:
     async def heartbeat(self, login: LoginRow, beat: Heartbeat) -> HeartbeatReply:
         """``node.heartbeat``: touches the database only if the node holds jobs."""
         check_heartbeat(beat)
+        available = self._may_take(login, beat.held, beat.available)
         now_s = self._context.now_s()
         known = login.peer_id in self._known
         if known:
@@ -138,18 +144,29 @@ class Registry:
             self._beats[login.peer_id] = Beat(
                 login.peer_id,
                 now_s,
-                beat.available,
+                available,
                 beat.disk_free_bytes,
                 beat.reading.cpu_percent,
                 beat.reading.memory_used_bytes,
             )
-            if beat.available and (before is None or not before.available):
+            if available and (before is None or not before.available):
                 self._context.dispatch.set()
         if not beat.held:
             return HeartbeatReply((), (), register_again=not known)
         found = await self._context.run(lambda tx: review(tx, login.peer_id, beat.held, now_s))
         self._take(found)
         return HeartbeatReply(found.leases, found.stop, register_again=not known)
+
+    def _may_take(self, login: LoginRow, held: tuple[HeldJob, ...], wants: bool) -> bool:
+        """Whether a node may get jobs, if it wants to.
+
+        :raises Refused: ``not_logged_in``: its login has ended, and so has everything that it held.
+        """
+        if login.lasts(self._context.now_s()):
+            return wants
+        if not held:
+            raise not_logged_in(Role.NODE)
+        return False
 
     def _take(self, found: Review) -> None:
         for renewal in found.renewals:
@@ -217,6 +234,7 @@ def _earning(row: Row) -> Earning:
         used_seconds=row["used_seconds"],
         review_ends_at_s=row["review_ends_at_s"],
         seq=row["queue_seq"],
+        disputed=row["disputed"],
     )
 
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -15,15 +16,17 @@ import trio
 from coordinator.domain.settings import Settings, parse_settings
 from coordinator.service.adverts import AdvertListener
 from coordinator.service.app import Coordinator
+from coordinator.service.chunks import pull_and_drop
 from coordinator.service.context import Context
 from coordinator.service.files import CoordinatorFiles
+from coordinator.service.keyring import Keyring
 from coordinator.store.database import Database
 from coordinator.store.embedded import EmbeddedPostgres
 from coordinator.store.migrate import migrate
 from p2p.chain.accounts import OnChainConfig
 from p2p.chain.config import ChainConfig
 from p2p.chain.escrow import EscrowClient
-from p2p.chain.keys import Signer, load_keypair, to_pubkey
+from p2p.chain.keys import Signer, to_pubkey
 from p2p.core.clock import SYSTEM_CLOCK, Clock
 from p2p.core.errors import EnvironmentFailure, UserError
 from p2p.core.limits import CHAIN_WAIT_S
@@ -57,12 +60,12 @@ async def serve(options: ServeOptions, ready: Callable[[str], None], clock: Cloc
         files.address.unlink(missing_ok=True)
         chain_config = ChainConfig.load(options.home.config)
         settings = _load_settings(options.home.config)
-        signer = _load_signer(files.keypair)
+        keyring = Keyring.load(files)
         identity = PeerIdentity.load_or_create(options.home.coordinator.peer_key)
         async with trio.open_nursery() as nursery:
             await nursery.start(_stop_on_signal, nursery.cancel_scope)
             async with _database(options, files) as db, EscrowClient(chain_config, clock) as chain:
-                on_chain = await _read_config(chain, signer)
+                on_chain, signer = await _read_config(chain, keyring, files)
                 async with Peer.open(
                     identity,
                     options.listen,
@@ -70,7 +73,18 @@ async def serve(options: ServeOptions, ready: Callable[[str], None], clock: Cloc
                     topics=(ADVERTS,),
                     connections_max=connections_max(),
                 ) as peer:
-                    context = Context(db, clock, identity, signer, chain, on_chain, peer, settings=settings)
+                    context = Context(
+                        db,
+                        clock,
+                        identity,
+                        signer,
+                        chain,
+                        on_chain,
+                        peer,
+                        settings=settings,
+                        pull=partial(pull_and_drop, peer),
+                        keyring=keyring,
+                    )
                     await _run(context, peer, files, ready)
 
 
@@ -107,17 +121,6 @@ def _load_settings(path: Path) -> Settings:
     return settings
 
 
-def _load_signer(path: Path) -> Signer:
-    if not path.exists():
-        raise UserError(
-            "no_coordinator_key",
-            f"There is no coordinator keypair at {path}.",
-            "Without it no job can be assigned, settled or refunded, so nothing was started.",
-            "Put the keypair there that the escrow program's configuration names as its coordinator.",
-        )
-    return load_keypair(path)
-
-
 @asynccontextmanager
 async def _database(options: ServeOptions, files: CoordinatorFiles) -> AsyncIterator[Database]:
     """The database, migrated and open; our own server is stopped at the end."""
@@ -145,8 +148,10 @@ def _migrate(db: Database) -> list[str]:
         return migrate(connection)
 
 
-async def _read_config(chain: EscrowClient, signer: Signer) -> OnChainConfig:
-    """The program's configuration; waits for a chain that is just starting."""
+async def _read_config(
+    chain: EscrowClient, keyring: Keyring, files: CoordinatorFiles
+) -> tuple[OnChainConfig, Signer]:
+    """The program's configuration, and its coordinator's key; waits for a chain that is just starting."""
     deadline_s = trio.current_time() + CHAIN_WAIT_S
     while True:
         try:
@@ -157,14 +162,16 @@ async def _read_config(chain: EscrowClient, signer: Signer) -> OnChainConfig:
                 raise
             logger.warning("waiting for the chain: %s", error.what)
             await trio.sleep(1.0)
-    if config.coordinator != signer.address:
+    signer = keyring.find(config.coordinator)
+    if signer is None:
         raise UserError(
             "wrong_coordinator_key",
-            f"The keypair is {signer.address}, but the escrow program's coordinator is {config.coordinator}.",
-            "It could neither assign nor settle, so nothing was started.",
-            "Use the keypair of the coordinator, or have the program's admin name this one.",
+            f"The escrow program's coordinator is {config.coordinator}, and the keypairs here are "
+            f"{', '.join(each.address for each in keyring)}.",
+            "It could take no new job, so nothing was started.",
+            f"Put the coordinator's keypair into {files.keys}, or hand the office over to one of these.",
         )
-    return config
+    return config, signer
 
 
 def write_private(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow, LoginRow
 from p2p.chain.keys import to_pubkey, verify
 from p2p.chain.settlement import SettleMessage
-from p2p.chain.transaction import assemble
+from p2p.chain.transaction import assemble, parse_message, required_signers
 from p2p.core.agreement import cancelled_hash
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.ids import JobId, Wallet, parse_wallet
@@ -134,6 +134,7 @@ class Settlement:
                 "Nothing is lost; the settlement follows.",
                 "Ask again in a moment.",
             )
+        self._context.keyring.signer(on_chain.coordinator)  # says so now if it cannot be signed later
         terms = await chain.settle_terms(
             owner,
             job_id,
@@ -180,7 +181,10 @@ class Settlement:
         actor = Wallet(action.actor)
         if not verify(actor, action.message, signature):
             raise Refused("bad_signature", "The countersignature is not that of the key named before.")
-        signer = self._context.signer
+        # not the present coordinator's signature is wanted, but that of the one that the message names
+        named = required_signers(parse_message(action.message))
+        coordinator = next(each for each in named if each != actor)
+        signer = self._context.keyring.signer(coordinator)
         both = {signer.address: signer.sign(action.message), actor: signature}
         signed = assemble(action.message, both, action.last_valid_height)
         tx.execute(

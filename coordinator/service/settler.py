@@ -114,7 +114,9 @@ class Settler:
 
     async def _sign_together(self, actions: list[ActionRow], steps: list[Step]) -> list[ActionRow]:
         try:
-            transaction = await self._context.chain.prepare(steps, self._context.signer)
+            transaction = await self._context.chain.prepare(
+                steps, self._context.signer, self._context.keyring
+            )
             if len(actions) > 1:
                 await self._context.chain.rehearse(transaction.raw)
         except (ProgramRefused, Bug) as error:

@@ -25,12 +25,15 @@ class TooLate(Exception):
 
 
 async def step(context: Context, action: ActionRow, on_chain: OnChainJob) -> Step:
-    """What to sign for an action. The coordinator alone signs it.
+    """What to sign for an action. The coordinator that the job was opened under alone signs it.
 
     :raises NotDue: its time has not come.
     :raises TooLate: its time is over.
+    :raises EnvironmentFailure: (also) the key of the job's coordinator is not here.
     """
-    build, signer = context.chain.build, context.signer.address
+    if action.kind in (outbox.ASSIGN, outbox.REFUND, outbox.CLAIM):
+        context.keyring.signer(on_chain.coordinator)
+    build, signer = context.chain.build, on_chain.coordinator
     owner, job_id, asset = on_chain.owner, on_chain.job_id, context.chain.asset_of(on_chain)
     match action.kind:
         case outbox.ASSIGN:

@@ -1,21 +1,19 @@
-"""What a chain action's end means for its job: one transaction each.
-
-The money that it moved is posted from the chain itself, see :mod:`coordinator.service.follower`.
-"""
+"""What a chain action's end means for job and ledger: one transaction each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
+from coordinator.domain import ledger as rules
 from coordinator.domain.reasons import Reason
 from coordinator.service import claims
-from coordinator.store import jobs, outbox
+from coordinator.store import disputes, jobs, ledger, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
 from p2p.chain.accounts import JobStatus, OnChainJob
 from p2p.chain.past import PastJob
-from p2p.core.states import FailureCode, JobState
+from p2p.core.states import DisputeState, FailureCode, JobState
 
 GIVEN_BACK = (JobStatus.REFUNDED, JobStatus.CANCELLED, JobStatus.RECLAIMED)
 PAID = (JobStatus.SETTLED, JobStatus.FINALIZED, JobStatus.RESOLVED)
@@ -36,10 +34,11 @@ class Done:
     """What is known of an action that is on chain.
 
     ``used_units``: what the chain paid for, where that may be another amount than the action's, such as after
-    a dispute. ``window_ends_at_s``: of a claim.
+    a dispute. ``status``: how it ended on chain, where that was looked up. ``window_ends_at_s``: of a claim.
     """
 
     used_units: int | None = None
+    status: JobStatus | None = None
     window_ends_at_s: float | None = None
 
 
@@ -55,25 +54,42 @@ def confirm(tx: Tx, action: ActionRow, now_s: float, done: Done = Done()) -> Job
         return None
     if action.kind in (outbox.SETTLE, outbox.FINALIZE):
         used_units = action.used_units if done.used_units is None else done.used_units
-        return _settled(tx, job, action, used_units or 0, now_s)
+        return _settled(tx, job, action, used_units or 0, now_s, resolved=done.status is JobStatus.RESOLVED)
     if action.kind == outbox.CLAIM:
         claims.claimed(tx, job, action, now_s)
     if action.kind == outbox.REFUND:
-        return given_back(tx, job, Reason.REFUNDED, now_s)
+        return given_back(tx, job, action.signature, Reason.REFUNDED, now_s)
     return job
 
 
-def _settled(tx: Tx, job: JobRow, action: ActionRow, used_units: int, now_s: float) -> JobRow:
+def _settled(
+    tx: Tx, job: JobRow, action: ActionRow, used_units: int, now_s: float, *, resolved: bool
+) -> JobRow:
     outbox.supersede(tx, job.job_id, outbox.CLAIM, now_s)
     if used_units != job.used_units:
         tx.execute("jobs.set_used", job_id=job.job_id, used_seconds=job.used_seconds, used_units=used_units)
     reason = Reason.SETTLED if action.kind == outbox.SETTLE else Reason.FINALIZED
+    if resolved:
+        reason = Reason.RESOLVED
+    ended = DisputeState.RESOLVED if resolved else DisputeState.WITHDRAWN
+    disputes.end(tx, job.job_id, ended, used_units, now_s)
     moved = jobs.move(tx, job, JobState.SETTLED, reason.value, now_s)
+    transfer = rules.settle(
+        buyer=job.buyer,
+        node=job.node_wallet or "",
+        job_id=job.job_id,
+        asset=job.money,
+        deposit_units=job.deposit_units,
+        used_units=used_units,
+        fee_bps=job.fee_bps,
+        signature=action.signature,
+    )
+    ledger.post(tx, transfer, now_s)
     outbox.close(tx, moved, now_s)
     return moved
 
 
-def given_back(tx: Tx, job: JobRow, reason: Reason, now_s: float) -> JobRow:
+def given_back(tx: Tx, job: JobRow, signature: str, reason: Reason, now_s: float) -> JobRow:
     """Everything is back at the buyer on chain, whatever the job was doing: bring it to its end here."""
     if job.status.is_final:
         return job
@@ -86,6 +102,9 @@ def given_back(tx: Tx, job: JobRow, reason: Reason, now_s: float) -> JobRow:
         job = jobs.move(tx, job, JobState.CANCELLED, reason.value, now_s)
     tx.execute("jobs.set_used", job_id=job.job_id, used_seconds=0, used_units=0)
     moved = jobs.move(tx, job, JobState.REFUNDED, reason.value, now_s)
+    disputes.end_given_back(tx, job.job_id, now_s)
+    transfer = rules.refund(job.buyer, job.job_id, job.money, job.deposit_units, signature)
+    ledger.post(tx, transfer, now_s)
     outbox.close(tx, moved, now_s)
     return moved
 

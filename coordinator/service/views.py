@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coordinator.domain.matching import Explanation, explain
-from coordinator.store import jobs, nodes, outbox
+from coordinator.store import disputes, jobs, nodes, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
 from p2p.core.limits import ADDRESSES_PER_PEER_MAX
@@ -26,6 +26,7 @@ def job_view(tx: Tx, job: JobRow, now_s: float, *, whole: bool = True) -> JobVie
         chain=tuple(_entry(action) for action in outbox.of_job(tx, job.job_id) if _is_shown(action)),
         misfits=why.misfits if why else (),
         nodes_online=why.online if why else 0,
+        review=disputes.review_of(tx, job.job_id),
     )
 
 

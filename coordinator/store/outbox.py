@@ -10,7 +10,7 @@ ASSIGN, SETTLE, REFUND = "assign", "settle", "refund"
 CLAIM, FINALIZE = "claim", "finalize"
 CLOSE = "close"
 _VERDICTS = (SETTLE, REFUND, FINALIZE)
-_LIVE = ("waiting", "prepared", "sent", "confirmed")
+LIVE = ("waiting", "prepared", "sent", "confirmed")
 
 
 def add(
@@ -80,7 +80,7 @@ def claim_of(tx: Tx, job_id: str) -> ActionRow | None:
 
 
 def _latest(tx: Tx, job_id: str, kinds: tuple[str, ...]) -> ActionRow | None:
-    found = [a for a in of_job(tx, job_id) if a.kind in kinds and a.state in _LIVE]
+    found = [a for a in of_job(tx, job_id) if a.kind in kinds and a.state in LIVE]
     return found[-1] if found else None
 
 

@@ -116,6 +116,9 @@ class LoginRow:
     wallet: str
     expires_at_s: float
 
+    def lasts(self, now_s: float) -> bool:
+        return now_s < self.expires_at_s
+
 
 @dataclass(frozen=True, slots=True)
 class ChallengeRow:

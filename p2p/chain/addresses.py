@@ -10,7 +10,7 @@ from solders.token.associated import get_associated_token_address
 
 from p2p.chain.config import ChainConfig
 from p2p.chain.keys import to_pubkey
-from p2p.core.ids import JobId, Wallet
+from p2p.core.ids import JobId, Wallet, new_job_id
 from p2p.core.money import Asset
 
 SYSTEM_PROGRAM = Pubkey.default()
@@ -23,6 +23,10 @@ CLOCK_SYSVAR = Pubkey.from_string("SysvarC1ock11111111111111111111111111111111")
 
 SOL_MINT = Pubkey.default()
 """The mint that stands for SOL in the escrow's seeds and accounts: zeros."""
+
+JOB_BUMP_MIN = 248
+"""The lowest bump of a job id that is drawn here. Finding an address costs the program the more the lower its
+bump is; one id in 256 is drawn again."""
 
 
 @lru_cache(maxsize=4096)
@@ -68,7 +72,10 @@ class Addresses:
         return _find(self.program, b"vault", bytes(self.mint(asset)))[0]
 
     def balance(self, owner: Wallet, asset: Asset) -> Pubkey:
-        return _find(self.program, b"balance", bytes(self.mint(asset)), bytes(to_pubkey(owner)))[0]
+        return self.balance_and_bump(owner, asset)[0]
+
+    def balance_and_bump(self, owner: Wallet, asset: Asset) -> tuple[Pubkey, int]:
+        return _find(self.program, b"balance", bytes(self.mint(asset)), bytes(to_pubkey(owner)))
 
     def session(self, owner: Wallet, key: Wallet) -> Pubkey:
         return _find(self.program, b"session", bytes(to_pubkey(owner)), bytes(to_pubkey(key)))[0]
@@ -78,6 +85,13 @@ class Addresses:
 
     def job_and_bump(self, owner: Wallet, job_id: JobId) -> tuple[Pubkey, int]:
         return _find(self.program, b"job", bytes(to_pubkey(owner)), bytes.fromhex(job_id))
+
+    def new_job_id(self, owner: Wallet) -> JobId:
+        """A fresh random job id, whose account is cheap to open."""
+        while True:
+            job_id = new_job_id()
+            if self.job_and_bump(owner, job_id)[1] >= JOB_BUMP_MIN:
+                return job_id
 
     def token_account(self, owner: Wallet) -> Pubkey:
         """The owner's own USDC account (their associated token account)."""

@@ -20,7 +20,8 @@ COMMITMENTS = ("confirmed", FINALIZED)
 
 @dataclass(frozen=True, slots=True)
 class ChainConfig:
-    """``rpc_urls`` are asked in order; the next one only when one cannot be reached."""
+    """``rpc_urls`` are asked in order, one that did not answer last. All are needed to say that a
+    transaction can never land."""
 
     cluster: str
     rpc_urls: tuple[str, ...]

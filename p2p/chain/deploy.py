@@ -8,19 +8,21 @@ from pathlib import Path
 from solders.keypair import Keypair
 
 from p2p.chain.config import ChainConfig
+from p2p.chain.deployment import Deployment
 from p2p.chain.errors import ALREADY_EXISTS, ProgramRefused, chain_unexpected
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.faucet import faucet
 from p2p.chain.instructions import Settings
 from p2p.chain.keys import Signer, load_or_create_keypair, read_keypair
-from p2p.chain.loader import deploy_program
+from p2p.chain.loader import deployed_program
+from p2p.chain.owners import SignerOwner
 from p2p.chain.program import escrow_program
 from p2p.chain.rpc import Rpc, RpcError
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset
 
 OPERATOR_LAMPORTS = 100 * 10**9
-"""Test money for the admin, who pays for the deployment, and the coordinator, who pays fees."""
+"""Test money for the admin, who pays for the deployment, and for the others who sign and pay fees."""
 
 FEE_BPS = 1000
 REVIEW_WINDOW_S = 24 * 3600
@@ -71,10 +73,10 @@ async def bootstrap(rpc_url: str, folder: Path, *, fee_bps: int = FEE_BPS) -> Ch
         usdc_mint=await _usdc_mint(rpc_url),
     )
     async with EscrowClient(config) as chain:
-        for signer in (keys.admin, keys.coordinator):
+        for signer in (keys.admin, keys.coordinator, keys.arbiter):
             if await chain.wallet_balance(signer.address, Asset.SOL) < OPERATOR_LAMPORTS // 2:
                 await faucet(rpc_url, signer.address, Asset.SOL, OPERATOR_LAMPORTS)
-        await deploy_program(chain, keys.admin, keys.program, escrow_program())
+        await deploy_program(chain, folder, keys, escrow_program())
         settings = Settings(keys.fee_owner.address, fee_bps, REVIEW_WINDOW_S, LONGEST_JOB_S)
         await _configure(chain, keys, settings)
         # read back: what others will rely on
@@ -82,6 +84,22 @@ async def bootstrap(rpc_url: str, folder: Path, *, fee_bps: int = FEE_BPS) -> Ch
         for asset in Asset:
             await chain.asset(asset)
     return config
+
+
+async def deploy_program(chain: EscrowClient, folder: Path, keys: Operator, binary: bytes) -> None:
+    """Deploy ``binary``, or upgrade what is there, unless it is the same; the admin pays.
+
+    :raises ProgramRefused: the loader refuses it.
+    """
+    present = await deployed_program(chain)
+    if present is None or not present.is_exactly(binary):
+        program = keys.program if present is None else None
+        deployment = Deployment(chain, folder / "deployment", binary)
+        await deployment.run(SignerOwner(keys.admin), keys.admin.address, program, say=_nothing)
+
+
+def _nothing(_: str) -> None:
+    """On a localnet there is nobody who would wait for it."""
 
 
 async def _configure(chain: EscrowClient, keys: Operator, settings: Settings) -> None:

@@ -79,9 +79,14 @@ class SettleDiffers(Refused):
         )
 
 
-def chain_unreachable(detail: str) -> EnvironmentFailure:
-    """No RPC node gave an answer."""
-    return EnvironmentFailure(
+class NotTaken(EnvironmentFailure):
+    """No RPC node took the request, so that it has certainly had no effect."""
+
+
+def chain_unreachable(detail: str, *, taken: bool = True) -> EnvironmentFailure:
+    """No RPC node gave an answer. ``taken``: one may have got the request all the same."""
+    kind = EnvironmentFailure if taken else NotTaken
+    return kind(
         "chain_unreachable",
         f"The chain cannot be reached: {detail}.",
         "What was sent before may still arrive; nothing is sent twice.",

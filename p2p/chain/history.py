@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from solders.pubkey import Pubkey
 
 from p2p.chain import accounts
-from p2p.chain.calls import JOB_AT, PAYMENTS, RETURNS, Call, asset_of_call, calls_in, signatures_of
+from p2p.chain.calls import JOB_AT, PAYMENTS, RETURNS, Call, calls_in, signatures_of
 from p2p.chain.instructions import Tag
 from p2p.chain.keys import to_pubkey
-from p2p.chain.past import read_past_job
+from p2p.chain.past import asset_of_call, read_past_job
 from p2p.core.ids import JobId, Wallet
 from p2p.core.money import Asset, split
 
@@ -63,7 +63,12 @@ async def read_history(chain: ChainSending, wallet: Wallet, limit: int) -> list[
         for order, (signature, slot) in enumerate(await signatures_of(chain, place, limit)):
             found.setdefault(signature, (slot, -order))
     newest = sorted(found, key=lambda signature: found[signature], reverse=True)[:limit]
-    calls = [call for signature in newest for call in reversed(await calls_in(chain, signature))]
+    calls = [
+        call
+        for signature in newest
+        for call in reversed(await calls_in(chain, signature))
+        if not {str(key) for key in call.keys}.isdisjoint(places)  # not the others that share a transaction
+    ]
     jobs = await _jobs(chain, calls)
     return [_entry(chain, wallet, call, jobs) for call in calls]
 

@@ -207,19 +207,18 @@ class Builder:
         payer: Wallet | None = None,
     ) -> Instruction:
         """``payer`` bears the account's rent (default: the actor)."""
-        job, bump = self.at.job_and_bump(owner, job_id)
         accounts = [
             signer(to_pubkey(actor), writable=payer in (None, actor)),
             signer(to_pubkey(payer or actor), writable=True),
             readonly(self.at.config),
             readonly(self.at.asset(asset)),
             writable(self.at.balance(owner, asset)),
-            writable(job),
+            writable(self.at.job(owner, job_id)),
             readonly(SYSTEM_PROGRAM),
             *self._session(actor, owner, spends=True),
         ]
         data = bytes.fromhex(job_id) + struct.pack("<Q", deposit_units) + hash32(terms_hash)
-        return self._instruction(Tag.OPEN, accounts, data + struct.pack("<qB", run_s, bump))
+        return self._instruction(Tag.OPEN, accounts, data + struct.pack("<q", run_s))
 
     def top_up(self, actor: Wallet, owner: Wallet, job_id: JobId, asset: Asset, units: int) -> Instruction:
         accounts = [

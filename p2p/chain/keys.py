@@ -105,7 +105,10 @@ def create_keypair(path: Path) -> Signer:
     :raises UserError: the file exists.
     :raises EnvironmentFailure: it cannot be written.
     """
-    keypair = Keypair()
+    return _write(path, Keypair())
+
+
+def _write(path: Path, keypair: Keypair) -> Signer:
     text = json.dumps(list(bytes(keypair))).encode()
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
@@ -127,6 +130,13 @@ def create_keypair(path: Path) -> Signer:
             retryable=False,
         ) from None
     return Signer(keypair)
+
+
+def new_keypair_in(folder: Path) -> tuple[Path, Signer]:
+    """Draw a new key and write it into ``folder``, in a file named by its address."""
+    keypair = Keypair()
+    path = folder / f"{keypair.pubkey()}.json"
+    return path, _write(path, keypair)
 
 
 def load_or_create_keypair(path: Path) -> Signer:

@@ -1,35 +1,42 @@
-"""Deploying a program through Solana's upgradeable loader (loader-v3)."""
+"""Solana's upgradeable loader (loader-v3): its instructions, and what its accounts say.
+
+https://docs.rs/solana-loader-v3-interface has the numbers and layouts.
+"""
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
-import trio
 from solders.instruction import Instruction
-from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.system_program import CreateAccountParams, create_account
 
 from p2p.chain.accounts import rent_lamports
 from p2p.chain.addresses import CLOCK_SYSVAR, LOADER, RENT_SYSVAR, SYSTEM_PROGRAM
+from p2p.chain.errors import chain_unexpected
 from p2p.chain.instructions import readonly, signer, writable
-from p2p.chain.keys import Signer, to_pubkey
-from p2p.chain.sending import ChainSending
-from p2p.core.limits import CONFIRM_POLL_S, CONFIRM_TIMEOUT_S
+from p2p.chain.keys import to_wallet
+from p2p.chain.reads import ChainReads
+from p2p.core.ids import Wallet
 
-_INITIALIZE_BUFFER, _WRITE, _DEPLOY, _UPGRADE = 0, 1, 2, 3
+INITIALIZE_BUFFER, WRITE, DEPLOY, UPGRADE, SET_AUTHORITY, CLOSE = range(6)
 PROGRAM_BYTES, BUFFER_HEAD_BYTES, PROGRAM_DATA_HEAD_BYTES = 36, 37, 45
 WRITE_BYTES = 900  # fits into a transaction beside two signatures
 ROOM_FACTOR = 2  # how much larger an upgrade may be than what it replaces
 
+_BUFFER_KIND, _PROGRAM_DATA_KIND = 1, 3
+_BUFFER_HEAD = struct.Struct("<IB32s")
+_PROGRAM_DATA_HEAD = struct.Struct("<IQB32s")
+
 
 def initialize_buffer(buffer: Pubkey, authority: Pubkey) -> Instruction:
-    data = struct.pack("<I", _INITIALIZE_BUFFER)
+    data = struct.pack("<I", INITIALIZE_BUFFER)
     return Instruction(LOADER, data, [writable(buffer), readonly(authority)])
 
 
 def write(buffer: Pubkey, authority: Pubkey, offset: int, part: bytes) -> Instruction:
-    data = struct.pack("<IIQ", _WRITE, offset, len(part)) + part
+    data = struct.pack("<IIQ", WRITE, offset, len(part)) + part
     return Instruction(LOADER, data, [writable(buffer), signer(authority)])
 
 
@@ -45,10 +52,11 @@ def deploy(payer: Pubkey, data_account: Pubkey, program: Pubkey, buffer: Pubkey,
         readonly(SYSTEM_PROGRAM),
         signer(payer),
     ]
-    return Instruction(LOADER, struct.pack("<IQ", _DEPLOY, room), accounts)
+    return Instruction(LOADER, struct.pack("<IQ", DEPLOY, room), accounts)
 
 
 def upgrade(authority: Pubkey, data_account: Pubkey, program: Pubkey, buffer: Pubkey) -> Instruction:
+    """What the buffer's rent is more than the program needs goes to the authority."""
     accounts = [
         writable(data_account),
         writable(program),
@@ -58,54 +66,20 @@ def upgrade(authority: Pubkey, data_account: Pubkey, program: Pubkey, buffer: Pu
         readonly(CLOCK_SYSVAR),
         signer(authority),
     ]
-    return Instruction(LOADER, struct.pack("<I", _UPGRADE), accounts)
+    return Instruction(LOADER, struct.pack("<I", UPGRADE), accounts)
 
 
-async def deployed_program(chain: ChainSending) -> bytes | None:
-    """The binary on chain, zeros behind it included; nothing if there is none."""
-    data = await chain.account_data(chain.addresses.program_data, str(LOADER))
-    return None if data is None else data[PROGRAM_DATA_HEAD_BYTES:]
+def set_authority(account: Pubkey, authority: Pubkey, successor: Pubkey | None) -> Instruction:
+    """Of a buffer or of a program's data. None: nobody can change a program any more."""
+    accounts = [writable(account), signer(authority)]
+    if successor is not None:
+        accounts.append(readonly(successor))
+    return Instruction(LOADER, struct.pack("<I", SET_AUTHORITY), accounts)
 
 
-async def deploy_program(chain: ChainSending, payer: Signer, program: Keypair, binary: bytes) -> None:
-    """Deploy ``binary`` at ``program``'s address, or upgrade what is there, unless it is the same.
-
-    ``payer`` pays, and is the upgrade authority.
-
-    :raises ProgramRefused: the loader refuses it.
-    :raises EnvironmentFailure: the chain cannot be reached.
-    """
-    present = await deployed_program(chain)
-    if present is not None and present == binary + bytes(len(present) - len(binary)):
-        return
-    authority, address = to_pubkey(payer.address), program.pubkey()
-    data_account = chain.addresses.program_data
-    buffer = await _write_buffer(chain, payer, binary)
-    if present is not None:
-        step = [upgrade(authority, data_account, address, buffer)]
-        await chain.send_and_confirm(await chain.prepare(step, payer))
-    else:
-        step = [
-            create(authority, address, PROGRAM_BYTES),
-            deploy(authority, data_account, address, buffer, len(binary) * ROOM_FACTOR),
-        ]
-        await chain.send_and_confirm(await chain.prepare(step, payer, [Signer(program)]))
-    await _next_slot(chain)
-
-
-async def _write_buffer(chain: ChainSending, payer: Signer, binary: bytes) -> Pubkey:
-    authority = to_pubkey(payer.address)
-    buffer = Keypair()
-    steps = [
-        create(authority, buffer.pubkey(), BUFFER_HEAD_BYTES + len(binary)),
-        initialize_buffer(buffer.pubkey(), authority),
-    ]
-    await chain.send_and_confirm(await chain.prepare(steps, payer, [Signer(buffer)]))
-    for offset in range(0, len(binary), WRITE_BYTES):
-        part = binary[offset : offset + WRITE_BYTES]
-        step = [write(buffer.pubkey(), authority, offset, part)]
-        await chain.send_and_confirm(await chain.prepare(step, payer))
-    return buffer.pubkey()
+def close_buffer(buffer: Pubkey, recipient: Pubkey, authority: Pubkey) -> Instruction:
+    data = struct.pack("<I", CLOSE)
+    return Instruction(LOADER, data, [writable(buffer), writable(recipient), signer(authority)])
 
 
 def create(payer: Pubkey, address: Pubkey, size_bytes: int) -> Instruction:
@@ -121,9 +95,35 @@ def create(payer: Pubkey, address: Pubkey, size_bytes: int) -> Instruction:
     )
 
 
-async def _next_slot(chain: ChainSending) -> None:
-    """A program can be called from the slot after its deployment on."""
-    deployed_at = await chain.slot()
-    with trio.fail_after(CONFIRM_TIMEOUT_S):
-        while await chain.slot() <= deployed_at:
-            await trio.sleep(CONFIRM_POLL_S)
+@dataclass(frozen=True, slots=True)
+class DeployedProgram:
+    """``authority``: who may replace it; ``room``: the binary, and zeros behind it."""
+
+    authority: Wallet | None
+    room: bytes
+
+    def is_exactly(self, binary: bytes) -> bool:
+        """Whether it is ``binary``, byte for byte."""
+        return self.room == binary + bytes(max(0, len(self.room) - len(binary)))
+
+
+async def deployed_program(chain: ChainReads) -> DeployedProgram | None:
+    """What is on chain under the configured program id; nothing if nothing was deployed."""
+    data = await chain.account_data(chain.addresses.program_data, str(LOADER))
+    if data is None:
+        return None
+    if len(data) < PROGRAM_DATA_HEAD_BYTES:
+        raise chain_unexpected("a program's data that cannot be read")
+    kind, _, has_authority, authority = _PROGRAM_DATA_HEAD.unpack_from(data)
+    if kind != _PROGRAM_DATA_KIND:
+        raise chain_unexpected("no program's data")
+    holder = to_wallet(Pubkey.from_bytes(authority)) if has_authority else None
+    return DeployedProgram(holder, data[PROGRAM_DATA_HEAD_BYTES:])
+
+
+async def buffer_content(chain: ChainReads, buffer: Pubkey) -> bytes | None:
+    """What was written to a buffer so far; nothing if there is no such buffer."""
+    data = await chain.account_data(buffer, str(LOADER))
+    if data is None or len(data) < BUFFER_HEAD_BYTES or _BUFFER_HEAD.unpack_from(data)[0] != _BUFFER_KIND:
+        return None
+    return data[BUFFER_HEAD_BYTES:]

@@ -35,9 +35,9 @@ from solders.transaction_status import (
 from p2p.chain.addresses import CLOCK_SYSVAR, TOKEN_PROGRAM
 from p2p.chain.localnet_journal import Journal
 from p2p.core.clock import Clock
+from p2p.core.limits import BLOCKHASH_BLOCKS
 
 SLOT_S = 0.4  # Solana's aim
-BLOCKHASH_SLOTS = 150  # for how many slots a blockhash is recent (Solana's MAX_PROCESSING_AGE)
 FAUCET_LAMPORTS = 10**17
 USDC_DECIMALS = 6
 TOKEN_ACCOUNT_BYTES = 165
@@ -76,7 +76,6 @@ class Landed:
     balances_after: list[int]
     tokens_before: list[TokenBalance]
     tokens_after: list[TokenBalance]
-    inner: list[list[Any]]
 
     @property
     def signature(self) -> str:
@@ -158,7 +157,7 @@ class LocalChain:
 
     def is_recent(self, blockhash: Hash) -> bool:
         newest = self.slot()
-        oldest = max(0, newest - BLOCKHASH_SLOTS)
+        oldest = max(0, newest - BLOCKHASH_BLOCKS)
         return any(self.blockhash(slot) == blockhash for slot in range(newest, oldest - 1, -1))
 
     # -- reads
@@ -220,7 +219,7 @@ class LocalChain:
     def send_as_faucet(self, instructions: list[Instruction]) -> Landed:
         """A transaction of the faucet's own. A memo-free transfer may repeat: the blockhash may not."""
         slot = self.slot()
-        for age in range(BLOCKHASH_SLOTS):
+        for age in range(BLOCKHASH_BLOCKS):
             message = Message.new_with_blockhash(
                 instructions, self.faucet.pubkey(), self.blockhash(max(0, slot - age))
             )
@@ -262,7 +261,6 @@ class LocalChain:
             balances_after,
             tokens,
             tokens_after,
-            meta.inner_instructions(),
         )
         self.landed[landed.signature] = landed
         for key in keys:

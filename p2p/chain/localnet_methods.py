@@ -20,7 +20,6 @@ from p2p.chain.addresses import TOKEN_PROGRAM, token_account
 from p2p.chain.instructions import create_token_account, signer, transfer_lamports, writable
 from p2p.chain.keys import to_wallet
 from p2p.chain.localnet_chain import (
-    BLOCKHASH_SLOTS,
     Landed,
     LocalChain,
     NotLanded,
@@ -28,10 +27,11 @@ from p2p.chain.localnet_chain import (
     token_account_of,
 )
 from p2p.core.ids import Wallet
-from p2p.core.limits import LOCALNET_AIRDROP_MAX_LAMPORTS, TRANSACTION_MAX_BYTES
+from p2p.core.limits import BLOCKHASH_BLOCKS, LOCALNET_AIRDROP_MAX_LAMPORTS, TRANSACTION_MAX_BYTES
 
 _INVALID_PARAMS, _SIMULATION_FAILED, _METHOD_NOT_FOUND = -32602, -32002, -32601
 _LAMPORTS_PER_SIGNATURE = 5000
+_EPOCH_SLOTS = 432_000
 _MINT_TO = 7
 _ROWS_MAX = 1000
 _ADVANCE_MAX_S = 400 * 24 * 3600
@@ -115,10 +115,25 @@ class Methods:
     def getBlockHeight(self, _config: object = None) -> Json:
         return self._chain.slot()
 
+    def getEpochInfo(self, _config: object = None) -> Json:
+        slot = self._chain.slot()
+        return {
+            "absoluteSlot": slot,
+            "blockHeight": slot,
+            "epoch": slot // _EPOCH_SLOTS,
+            "slotIndex": slot % _EPOCH_SLOTS,
+            "slotsInEpoch": _EPOCH_SLOTS,
+            "transactionCount": len(self._chain.landed),
+        }
+
+    def getFirstAvailableBlock(self) -> Json:
+        """It keeps everything."""
+        return 0
+
     def getLatestBlockhash(self, _config: object = None) -> Json:
         slot = self._chain.slot()
         blockhash = str(self._chain.blockhash(slot))
-        return self._with_context({"blockhash": blockhash, "lastValidBlockHeight": slot + BLOCKHASH_SLOTS})
+        return self._with_context({"blockhash": blockhash, "lastValidBlockHeight": slot + BLOCKHASH_BLOCKS})
 
     def isBlockhashValid(self, blockhash: str, _config: object = None) -> Json:
         return self._with_context(self._chain.is_recent(Hash.from_string(blockhash)))
@@ -296,7 +311,7 @@ class Methods:
             "postBalances": landed.balances_after,
             "preTokenBalances": [self._token_balance(token) for token in landed.tokens_before],
             "postTokenBalances": [self._token_balance(token) for token in landed.tokens_after],
-            "innerInstructions": _inner(landed),
+            "innerInstructions": [],
             "logMessages": landed.logs,
             "rewards": [],
             "loadedAddresses": {"writable": [], "readonly": []},
@@ -364,26 +379,6 @@ def _matches(data: bytes, rule: dict[str, Any]) -> bool:
     decode = base64.b64decode if wanted.get("encoding") == "base64" else base58.b58decode
     part = decode(wanted["bytes"])
     return data[wanted["offset"] : wanted["offset"] + len(part)] == part
-
-
-def _inner(landed: Landed) -> Json:
-    """What the instructions that gave others gave, in the order in which these ran."""
-    return [
-        {
-            "index": number,
-            "instructions": [
-                {
-                    "programIdIndex": step.instruction().program_id_index,
-                    "accounts": list(bytes(step.instruction().accounts)),
-                    "data": base58.b58encode(bytes(step.instruction().data)).decode(),
-                    "stackHeight": step.stack_height(),
-                }
-                for step in steps
-            ],
-        }
-        for number, steps in enumerate(landed.inner)
-        if steps
-    ]
 
 
 def _status(landed: Landed) -> Json:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from p2p.chain.browser import WalletAnswer, WalletRequest, answer_with, ask_wallet_all
-from p2p.chain.keys import load_keypair, load_keypair_of
+from p2p.chain.keys import Signer, load_keypair, load_keypair_of
 from p2p.chain.keystore import Keystore
 from p2p.chain.passwords import Passwords
 from p2p.core.ids import Wallet
@@ -70,6 +70,19 @@ class KeystoreOwner:
         with self._keystore.unlock(password) as signer:
             password.wipe()
             return await answer_with(signer, requests)
+
+
+class SignerOwner:
+    """A key that this process holds already."""
+
+    shows_what_it_signs = False
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self.wallet: Wallet | None = signer.address
+
+    async def answer(self, requests: Sequence[WalletRequest]) -> list[WalletAnswer]:
+        return await answer_with(self._signer, requests)
 
 
 class KeypairOwner:

@@ -94,7 +94,7 @@ async def read_price(chain: ChainReads, account: Wallet, feed: bytes) -> tuple[P
 def _unreadable(why: str) -> EnvironmentFailure:
     return EnvironmentFailure(
         "price_unreadable",
-        f"The price of the feed cannot be read: {why}.",
+        f"The Pyth feed cannot be read: {why}.",
         "Nothing is priced by it.",
         "Check pyth_account in [prices] and cluster in [chain].",
         retryable=False,

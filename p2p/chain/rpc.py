@@ -19,8 +19,11 @@ from p2p.core.errors import EnvironmentFailure
 from p2p.core.limits import RPC_REPLY_MAX_BYTES, RPC_TIMEOUT_S
 
 _BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_TOO_MANY_REQUESTS = 429
 _SEND_FAILED_IN_SIMULATION = -32002
 _NODE_BEHIND = -32005
+_NODES_OWN_TROUBLE = frozenset({-32603, -32016, -32014, -32004})
+"""Internal error, slot not reached, status or block not there yet: another node may do better."""
 _METHOD_NOT_FOUND = -32601
 
 
@@ -61,6 +64,7 @@ class Rpc:
 
     def __init__(self, urls: tuple[str, ...]) -> None:
         self.urls = urls
+        self._silent: set[str] = set()
         self._ids = itertools.count(1)
         self._http = httpx.AsyncClient(timeout=RPC_TIMEOUT_S, trust_env=False, verify=_tls())
 
@@ -74,6 +78,14 @@ class Rpc:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + RPC_TIMEOUT_S):
             await self._http.__aexit__(kind, error, trace)
 
+    def in_order(self) -> list[str]:
+        """The nodes in the order in which to ask them: last those that did not answer when last asked."""
+        return sorted(self.urls, key=self.is_silent)
+
+    def is_silent(self, url: str) -> bool:
+        """Whether the node did not answer, or made no sense, when it was last asked."""
+        return url in self._silent
+
     async def call(self, method: str, *params: object) -> Any:
         """The result, from the first node that answers.
 
@@ -81,7 +93,7 @@ class Rpc:
         :raises RpcError: a node answers with an error.
         """
         failures = []
-        for url in self.urls:
+        for url in self.in_order():
             try:
                 return await self.call_one(url, method, *params)
             except EnvironmentFailure as error:
@@ -90,6 +102,18 @@ class Rpc:
 
     async def call_one(self, url: str, method: str, *params: object) -> Any:
         """The result from one node; raises as :meth:`call`."""
+        try:
+            result = await self._ask(url, method, params)
+        except EnvironmentFailure:
+            self._silent.add(url)
+            raise
+        self._silent.discard(url)
+        if isinstance(result, RpcError):
+            raise result
+        return result
+
+    async def _ask(self, url: str, method: str, params: tuple[object, ...]) -> Any:
+        """The result, or the error with which the node answered."""
         request_id = next(self._ids)
         body = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": list(params)}
         reply = await self._post(url, json.dumps(body).encode())
@@ -99,8 +123,10 @@ class Rpc:
         if isinstance(error, dict):
             number, message = error.get("code"), error.get("message")
             if number == _NODE_BEHIND:
-                raise chain_unreachable("the node is behind the cluster")
-            raise RpcError(number if isinstance(number, int) else 0, str(message)[:500], error.get("data"))
+                raise chain_unreachable("the node is behind the cluster", taken=False)
+            if number in _NODES_OWN_TROUBLE:
+                raise chain_unreachable(f"the node is in trouble: {str(message)[:200]}")
+            return RpcError(number if isinstance(number, int) else 0, str(message)[:500], error.get("data"))
         if "result" not in reply:
             raise chain_unexpected(f"{method}: no result")
         return reply["result"]
@@ -122,11 +148,13 @@ class Rpc:
         except trio.TooSlowError:
             raise chain_unreachable(f"no answer within {RPC_TIMEOUT_S:.0f} s") from None
         except httpx.HTTPError as error:
-            raise chain_unreachable(str(error)[:200] or type(error).__name__) from None
+            taken = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise chain_unreachable(str(error)[:200] or type(error).__name__, taken=taken) from None
         if len(received) > RPC_REPLY_MAX_BYTES:
             raise chain_unexpected("the reply is too long")
         if response.status_code in _BUSY_STATUSES:
-            raise chain_unreachable(f"HTTP status {response.status_code}")
+            taken = response.status_code != _TOO_MANY_REQUESTS
+            raise chain_unreachable(f"HTTP status {response.status_code}", taken=taken)
         try:
             return json.loads(received)
         except (ValueError, RecursionError):
@@ -151,15 +179,6 @@ def value_of(result: object) -> Any:
     if not isinstance(result, dict) or "value" not in result:
         raise chain_unexpected("a reply without value")
     return result["value"]
-
-
-def slot_of(result: object) -> int:
-    """The slot at which a reply that comes with its context holds.
-
-    :raises EnvironmentFailure: there is none.
-    """
-    context = result.get("context") if isinstance(result, dict) else None
-    return number_of(context.get("slot") if isinstance(context, dict) else None)
 
 
 def number_of(result: object) -> int:

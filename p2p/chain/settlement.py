@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from solders.instruction import CompiledInstruction, Instruction
 from solders.message import Message
 
-from p2p.chain.addresses import COMPUTE_BUDGET, Addresses
+from p2p.chain.addresses import Addresses
 from p2p.chain.config import ChainConfig
 from p2p.chain.errors import SettleDiffers
 from p2p.chain.instructions import Builder
-from p2p.chain.transaction import parse_message, required_signers
+from p2p.chain.transaction import is_budget, parse_message, required_signers
 from p2p.core.ids import JobId, Wallet
 from p2p.core.money import Asset
-
-_SET_UNIT_LIMIT, _SET_UNIT_PRICE = 2, 3
-_BUDGET_BYTES = {_SET_UNIT_LIMIT: 5, _SET_UNIT_PRICE: 9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +53,10 @@ def check_settle_message(message: bytes, expected: SettleTerms, config: ChainCon
         raise SettleDiffers("the coordinator is not the one who pays the fee")
     if set(required_signers(parsed)) != {expected.coordinator, expected.actor}:
         raise SettleDiffers("it asks for other signatures")
-    others = [ix for ix in parsed.instructions if not _is_budget(parsed, ix)]
+    others = [ix for ix in parsed.instructions if not is_budget(parsed, ix)]
     if len(others) != 1:
         raise SettleDiffers("it holds other instructions")
     _check_instruction(parsed, others[0], expected, config)
-
-
-def _is_budget(message: Message, instruction: CompiledInstruction) -> bool:
-    """Whether it only sets the unit limit or price, which the coordinator pays."""
-    if message.account_keys[instruction.program_id_index] != COMPUTE_BUDGET:
-        return False
-    data = bytes(instruction.data)
-    return bool(data) and _BUDGET_BYTES.get(data[0]) == len(data) and not bytes(instruction.accounts)
 
 
 def _check_instruction(

@@ -8,11 +8,12 @@ from enum import Enum
 
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
 from solders.hash import Hash
-from solders.instruction import Instruction
+from solders.instruction import CompiledInstruction, Instruction
 from solders.message import Message
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from p2p.chain.addresses import COMPUTE_BUDGET
 from p2p.chain.keys import SIGNATURE_BYTES, Signer, to_pubkey, to_wallet, verify
 from p2p.core.errors import Bug, Refused
 from p2p.core.ids import Wallet
@@ -22,6 +23,10 @@ from p2p.core.limits import (
     PRIORITY_FEE_MAX_MICROLAMPORTS,
     TRANSACTION_MAX_BYTES,
 )
+
+UNIT_LIMIT, UNIT_PRICE = 2, 3
+"""The first byte of a compute budget instruction that sets the one or the other."""
+_BUDGET_BYTES = {UNIT_LIMIT: 5, UNIT_PRICE: 9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,14 @@ def _is_sound(message: Message) -> bool:
     return 0 < message.header.num_required_signatures <= count and all(index < count for index in used)
 
 
+def is_budget(message: Message, instruction: CompiledInstruction) -> bool:
+    """Whether it only sets the unit limit or price, which the fee payer pays."""
+    if message.account_keys[instruction.program_id_index] != COMPUTE_BUDGET:
+        return False
+    data = bytes(instruction.data)
+    return bool(data) and _BUDGET_BYTES.get(data[0]) == len(data) and not bytes(instruction.accounts)
+
+
 def required_signers(message: Message) -> list[Wallet]:
     """Who must sign, in the order of the signatures; the first pays the fee."""
     return [to_wallet(key) for key in message.account_keys[: message.header.num_required_signatures]]
@@ -114,6 +127,11 @@ def sign_message(message: bytes, signer: Signer) -> bytes:
     if signer.address not in required_signers(parse_message(message)):
         raise Bug(f"{signer.address} is not a signer of this message")
     return signer.sign(message)
+
+
+def signature_text(signature: bytes) -> str:
+    """A signature as it names its transaction."""
+    return str(Signature.from_bytes(signature))
 
 
 def assemble(message: bytes, signatures: Mapping[Wallet, bytes], last_valid_height: int) -> SignedTransaction:
@@ -143,3 +161,17 @@ def sign_all(
     needed = required_signers(parse_message(message))
     signatures = {wallet: by_wallet[wallet].sign(message) for wallet in needed if wallet in by_wallet}
     return assemble(message, signatures, recent.last_valid_height)
+
+
+def signature_of(raw: bytes) -> str:
+    """By which a signed transaction is known.
+
+    :raises Bug: the bytes are none.
+    """
+    try:
+        signature = VersionedTransaction.from_bytes(raw).signatures[0]
+    except (ValueError, IndexError):
+        raise Bug("broadcast of bytes that are no transaction") from None
+    if signature == Signature.default():
+        raise Bug("broadcast of a transaction that is not signed")
+    return str(signature)

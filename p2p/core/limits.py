@@ -127,6 +127,7 @@ NODES_MATCHED_MAX = 20_000  # online at once; those beyond get no jobs
 # -- login
 LOGIN_CHALLENGE_LIFETIME_S = 300.0
 LOGIN_LIFETIME_S = 30 * 24 * 3600.0
+LOGIN_SOON_S = 5 * 24 * 3600.0  # a login that ends within that time is said to
 CHALLENGES_OUTSTANDING_MAX = 10_000
 
 # -- money
@@ -192,6 +193,7 @@ PAGE_ATTEMPTS_MAX = 100  # requests to prepare or to check, of one page
 PAGE_TRANSACTIONS_MAX = 8  # signed at once
 
 # -- chain
+BLOCKHASH_BLOCKS = 150  # for how many blocks a transaction may land after the one that it names
 RPC_URLS_MAX = 8
 RPC_TIMEOUT_S = 15.0
 RPC_REPLY_MAX_BYTES = 16 * MIB
@@ -203,11 +205,13 @@ COMPUTE_UNITS_MORE = 25_000  # asked for each further instruction
 PRIORITY_FEE_MAX_MICROLAMPORTS = 1_000_000  # per compute unit
 TRANSACTION_MAX_BYTES = 1232  # of the cluster: one IPv6 packet
 HISTORY_ENTRIES_MAX = 1000
-ACCOUNTS_PER_READ_MAX = 100  # of getMultipleAccounts
-CHAIN_READS_AT_ONCE_MAX = 8
-PEOPLE_REMEMBERED_MAX = 200_000  # whose balance an address is
 SESSION_MAX_S = 90 * 24 * 3600  # of the escrow program
 GROUP_ACTIONS_MAX = 8  # on as many jobs, in one transaction: of every kind that fit TRANSACTION_MAX_BYTES
+REVIEW_WINDOW_MAX_S = 30 * 24 * 3600  # of the escrow program
+LONGEST_JOB_MIN_S = 60  # of the escrow program
+LONGEST_JOB_MAX_S = 90 * 24 * 3600  # of the escrow program
+DEPLOY_WRITES_AT_ONCE_MAX = 8
+DEPLOY_TRIES_MAX = 5  # for each part of a program that is written
 LOCALNET_REQUEST_MAX_BYTES = 256 * KIB
 LOCALNET_IO_TIMEOUT_S = 30.0
 LOCALNET_CONNECTIONS_MAX = 64
@@ -229,6 +233,16 @@ PRICE_READ_MAX_S = 10.0
 PRICE_SWEEP_S = 15.0  # how often the feed is looked at without a quote, for the operator to see
 PRICE_SEEN_S = 60.0  # what a coordinator saw longer ago than this is not how it is now
 
+# -- the coordinator as fee payer
+SPONSORED_PER_HOUR_MAX = 60  # transactions of one wallet
+SPONSORED_RENTS_MAX = 20  # of jobs of one wallet whose accounts are not closed yet
+SPONSORED_FEE_MAX_LAMPORTS = 110_000  # two signatures, and the dearest compute budget
+SPONSOR_RESERVE_LAMPORTS = 500_000_000  # what the coordinator keeps for its own actions
+SPONSORED_UNQUEUED_S = 3600.0  # a deposit that was never queued goes back to the buyer after so long
+SPONSORED_LOOK_S = 60.0  # how often the account of a job is looked at whose rent the coordinator paid
+SPONSORED_KEPT_S = 24 * 3600.0
+SESSION_FEE_LAMPORTS = 1_100_000  # a fee, and the least that the runtime lets an account keep
+
 # -- coordinator
 TERMS_LIFETIME_S = 900.0  # how long a quoted price can be taken
 NODE_DISK_RESERVE_BYTES = 1 * GIB  # free disk that a node must have beside a job's inputs
@@ -246,6 +260,7 @@ SETTLER_BACKOFF_MAX_S = 60.0
 SETTLER_BATCH_MAX = 50
 ACTION_LATE_S = 900.0  # a chain action that fails for so long is shown to the operator
 SWEEP_BATCH_MAX = 200
+RETRIES_LISTED_MAX = 500  # chain actions that one `settle retry` has looked at again
 CLAIMS_PER_PASS_MAX = 500
 CLAIM_AFTER_S = 15 * 60.0  # how long delivered work waits for the buyer's signature before it is claimed
 CLAIM_SWEEP_S = 15.0
@@ -254,7 +269,21 @@ CLAIM_MARGIN_S = 30 * 60.0  # a claim is made at least this long before the escr
 CLOSE_AFTER_S = 60.0  # how long an ended escrow stays readable before its rent goes back to the session key
 CLOSE_SWEEP_S = 15.0
 CLOSE_AGAIN_S = 120.0  # longer than a blockhash lives
-ESCROW_GONE_S = 300.0  # longer than a blockhash lives: an Open that is not on chain by then never will be
+DISPUTE_SWEEP_S = 5.0
+DISPUTE_TEXT_MAX_CHARS = 2000  # what buyer and node may say about it
+DISPUTE_STATEMENT_MAX_BYTES = 16 * KIB  # ... as a message, whatever its characters
+DISPUTE_CHUNKS_MAX = 5  # outputs sampled by one check
+DISPUTE_PROVE_TIMEOUT_S = 30.0
+DISPUTE_PULL_MAX_S = 120.0  # for one chunk
+DISPUTE_CHECK_MAX_S = 600.0
+DISPUTE_CHECKS_AT_ONCE_MAX = 8
+DISPUTE_TELL_AGAIN_S = 60.0  # a node that did not hear of a dispute is told again
+DISPUTE_TOLD_MAX_S = 48 * 3600.0  # ... until so long after its end
+DISPUTE_AGAIN_S = 15 * 60.0  # a node that could not be asked is asked again
+DISPUTE_EVIDENCE_MAX = 500  # rows of one dispute; the check that comes to it is the last
+DISPUTE_KEEP_SLACK_S = 600.0  # outputs are kept so much longer than until the last moment of a decision
+DISPUTE_KEEP_MAX_S = 60 * 24 * 3600.0  # ... however late the coordinator says that this is
+DISPUTES_LISTED_MAX = 500
 ESCROW_SEEN_S = 15.0  # how long a submit waits for its escrow to become visible on chain
 EVENTS_WAIT_MAX_S = 25.0  # a long poll ends before a call times out
 EVENTS_POLL_S = 5.0  # for events written by another coordinator on the same database
@@ -265,19 +294,9 @@ ATTEMPT_SLACK_S = 1800.0  # for what an attempt does beside staging and running:
 CHAIN_CLOCK_SLACK_S = 120  # how far the chain's clock may be from ours: validators agree on time only roughly
 LOGINS_CACHED_MAX = 100_000
 POSTINGS_LISTED_MAX = 500
-LEDGER_FOLLOW_S = 15.0  # how often the ledger looks for what has become final on chain
-LEDGER_FRESH_S = 2.0  # a buyer who asks for their account is shown what was followed so recently
-LEDGER_PAGE_MAX = 500  # transactions that are posted at once
-LEDGER_PAGES_MAX = 20_000  # that a ledger may lie behind the chain
-LEDGER_CHECK_PAGES_MAX = 20  # of transactions not posted yet that `ledger check` looks through
-LEDGER_UNPOSTED_MAX = 200  # transactions that could not be explained and are tried again each time
-LEDGER_ACCOUNTS_PER_ROUND_MAX = 1000  # compared with the chain, every minute; the others in the next ones
-LEDGER_LINKS_PER_ROUND_MAX = 5000  # of the hash chain, verified every minute
-LEDGER_EXPLAINED_PER_ROUND_MAX = 20  # accounts that differ and whose history is read in full, every minute
-LEDGER_LOOKS_MAX = 4  # at a difference, before it is called one
-LEDGER_LOOK_AGAIN_S = 0.5
-LEDGER_LATE_S = 120.0  # how long a final transaction may stay unexplained before that is an alarm
-LEDGER_FOUND_MAX = 100  # differences and transactions in flight that are listed
+COORDINATOR_LOW_LAMPORTS = 50_000_000  # less than this for fees is worth a warning: some thousand actions
+OFFICE_LOOK_S = 10.0  # how often the program's settings and offices are read again
+OFFICE_FRESH_S = 30.0  # before a quote, they are read again when what is known is older
 CHAIN_WAIT_S = 30.0  # how long a coordinator that starts waits for its chain
 DATABASE_POOL_MAX = 8
 DATABASE_WAIT_S = 15.0
@@ -289,7 +308,8 @@ DOCKER_PATIENCE_S = 300.0  # for a Docker daemon that restarts under a running j
 LOG_DRAIN_S = 30.0
 
 # -- the engine
-SESSION_LIFETIME_S = 30 * 24 * 3600  # how long a session key may act for its wallet
+SESSION_DAYS = 30  # how long a session key may act for its wallet, unless its owner says otherwise
+SESSION_DAYS_MAX = 89  # the program allows 90 by its own clock, which may be behind ours
 SESSION_FUND_LAMPORTS = 50_000_000  # what a session key is filled up to: fees, and the rent of a dozen jobs
 SESSION_LOW_LAMPORTS = 5_000_000  # less than this does not open a job: rent of the account, and fees
 WALLET_FEE_LAMPORTS = 5_000_000  # kept in a wallet for fees and the rent of its own accounts
@@ -312,4 +332,13 @@ TIDY_INTERVAL_S = 600.0
 SURVEY_INTERVAL_S = 20.0
 PLAN_SWEEP_S = 3600.0
 FORGET_DROPPED_S = 7 * 24 * 3600.0
+LEDGER_PENDING_S = 600.0  # what the chain did so recently, the ledger may not have yet
 SESSION_RENEW_S = 15 * 24 * 3600  # a login renews session keys that expire sooner
+
+# -- the windows
+LOG_SHOWN_MAX_CHARS = 256 * MIB  # of a log in a window's memory; the agent has all of it
+LOG_SHOWN_MAX_LINES = 2_000_000
+LOG_SHOWN_LINE_MAX_CHARS = 4096
+LOG_HITS_MAX = 100_000  # of a search in it
+PLOT_POINTS_MAX = 1_000_000  # of one series; the older half is thinned out beyond that
+PLOT_SERIES_MAX = 64

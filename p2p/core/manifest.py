@@ -74,6 +74,10 @@ class Manifest:
         """The Merkle root, 32 bytes."""
         return merkle_root([entry.leaf_hash() for entry in self.files])
 
+    def prove(self, index: int) -> tuple[bytes, ...]:
+        """The audit path of the file at ``index``: how :func:`is_proven` gets from it to the root."""
+        return audit_path([entry.leaf_hash() for entry in self.files], index)
+
 
 def merkle_root(leaves: list[bytes]) -> bytes:
     """Merkle root over leaf hashes (RFC 6962: an odd node moves up unchanged)."""
@@ -81,9 +85,42 @@ def merkle_root(leaves: list[bytes]) -> bytes:
         return EMPTY_ROOT
     level = leaves
     while len(level) > 1:
-        paired = [sha256(_NODE + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)]
-        level = [*paired, level[-1]] if len(level) % 2 else paired
+        level = _level_above(level)
     return level[0]
+
+
+def audit_path(leaves: list[bytes], index: int) -> tuple[bytes, ...]:
+    """The sibling at each level on the way from a leaf to the root; an odd node has none."""
+    level, path = leaves, list[bytes]()
+    while len(level) > 1:
+        if index ^ 1 < len(level):
+            path.append(level[index ^ 1])
+        level, index = _level_above(level), index // 2
+    return tuple(path)
+
+
+def is_proven(entry: FileEntry, index: int, count: int, path: tuple[bytes, ...], root: bytes) -> bool:
+    """Whether ``entry`` is the file at ``index`` of the ``count`` files under ``root``.
+
+    The root says nothing of the count; take it from where the root comes from.
+    """
+    if not 0 <= index < count:
+        return False
+    found, left = entry.leaf_hash(), list(path)
+    while count > 1:
+        if index ^ 1 < count:
+            if not left:
+                return False
+            sibling = left.pop(0)
+            pair = sibling + found if index % 2 else found + sibling
+            found = sha256(_NODE + pair).digest()
+        index, count = index // 2, (count + 1) // 2
+    return not left and found == root
+
+
+def _level_above(level: list[bytes]) -> list[bytes]:
+    paired = [sha256(_NODE + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)]
+    return [*paired, level[-1]] if len(level) % 2 else paired
 
 
 def check_path(path: str) -> str:
@@ -124,6 +161,18 @@ def _path_problem(path: str) -> str | None:
     return None
 
 
+def check_entry(entry: FileEntry) -> FileEntry:
+    """:raises UserError: a bad path, an impossible size, or chunks that do not fit it."""
+    check_path(entry.path)
+    if not 0 <= entry.size_bytes <= MANIFEST_BYTES_MAX:
+        raise UserError("bad_manifest", f"{entry.path!r} has an impossible size.")
+    if len(entry.chunks) != -(-entry.size_bytes // CHUNK_BYTES):
+        raise UserError("bad_manifest", f"{entry.path!r} has the wrong number of chunks.")
+    if any(len(digest) != sha256().digest_size for digest in entry.chunks):
+        raise UserError("bad_manifest", f"{entry.path!r} has a chunk hash of the wrong length.")
+    return entry
+
+
 def make_manifest(entries: list[FileEntry]) -> Manifest:
     """Sort and check ``entries``.
 
@@ -135,13 +184,7 @@ def make_manifest(entries: list[FileEntry]) -> Manifest:
     files = tuple(sorted(entries, key=lambda entry: entry.path))
     seen: dict[str, str] = {}
     for entry in files:
-        check_path(entry.path)
-        if not 0 <= entry.size_bytes <= MANIFEST_BYTES_MAX:
-            raise UserError("bad_manifest", f"{entry.path!r} has an impossible size.")
-        if len(entry.chunks) != -(-entry.size_bytes // CHUNK_BYTES):
-            raise UserError("bad_manifest", f"{entry.path!r} has the wrong number of chunks.")
-        if any(len(digest) != sha256().digest_size for digest in entry.chunks):
-            raise UserError("bad_manifest", f"{entry.path!r} has a chunk hash of the wrong length.")
+        check_entry(entry)
         folded = entry.path.casefold()
         if folded in seen:
             raise UserError("bad_manifest", f"{seen[folded]!r} and {entry.path!r} are one name on Windows.")

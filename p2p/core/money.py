@@ -19,6 +19,7 @@ SECONDS_PER_HOUR = 3600
 BPS = 10_000
 """Basis points in a whole."""
 
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?) ?%?\Z")
 _AMOUNT = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 
 
@@ -50,6 +51,22 @@ class Split:
 def fee_of(used_units: int, fee_bps: int) -> int:
     """The platform's fee, ``floor(used × bps / 10 000)``: the rule of the escrow program."""
     return used_units * fee_bps // BPS
+
+
+def format_fee(fee_bps: int) -> str:
+    """As people write it: ``10 %``, ``2.5 %``."""
+    return f"{fee_bps / 100:g} %"
+
+
+def parse_fee(text: str) -> int:
+    """Basis points of a percentage.
+
+    :raises UserError: it is none, or finer than a hundredth of a percent.
+    """
+    found = _PERCENT.match(text.strip())
+    if found is None:
+        raise UserError("bad_fee", f"{text[:40]!r} is not a fee in percent.", hint="Write it like 10 or 2.5.")
+    return int(Decimal(found[1]).scaleb(2))
 
 
 def split(deposit_units: int, used_units: int, fee_bps: int) -> Split:

@@ -18,6 +18,8 @@ class Domain(Enum):
     RECEIPT = "cyxwiz:receipt:v1"  # engine's peer key
     SPEC = "cyxwiz:spec:v1"  # only hashed
     ADVERT = "cyxwiz:advert:v1"  # node's peer key
+    DISPUTE = "cyxwiz:dispute:v1"  # engine's peer key
+    ANSWER = "cyxwiz:answer:v1"  # node's peer key: what it says to a dispute
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The life of a job: one enum, one transition table."""
+"""The life of a job, and of a dispute about its claim: each one enum, one transition table."""
 
 from __future__ import annotations
 
@@ -63,6 +63,39 @@ def check_transition(old: JobState, new: JobState) -> None:
     """
     if new not in TRANSITIONS[old]:
         raise Refused("bad_transition", f"A job that is {old.value} cannot become {new.value}.")
+
+
+class DisputeState(Enum):
+    """Where a dispute is. All but the first are final."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"  # the arbiter decided
+    WITHDRAWN = "withdrawn"  # buyer and coordinator settled after all
+    CONCEDED = "conceded"  # node or coordinator gave everything back
+    EXPIRED = "expired"  # nobody decided in time, and the deposit was reclaimed
+
+    @property
+    def is_final(self) -> bool:
+        return not DISPUTE_TRANSITIONS[self]
+
+
+_D = DisputeState
+DISPUTE_TRANSITIONS: dict[DisputeState, frozenset[DisputeState]] = {
+    _D.OPEN: frozenset({_D.RESOLVED, _D.WITHDRAWN, _D.CONCEDED, _D.EXPIRED}),
+    _D.RESOLVED: frozenset(),
+    _D.WITHDRAWN: frozenset(),
+    _D.CONCEDED: frozenset(),
+    _D.EXPIRED: frozenset(),
+}
+
+
+def check_dispute_step(old: DisputeState, new: DisputeState) -> None:
+    """Allow ``old → new``.
+
+    :raises Refused: the table does not have it.
+    """
+    if new not in DISPUTE_TRANSITIONS[old]:
+        raise Refused("bad_transition", f"A dispute that is {old.value} cannot become {new.value}.")
 
 
 class FailureCode(Enum):

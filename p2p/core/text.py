@@ -16,6 +16,9 @@ COMBINING_MARKS_MAX = 4
 
 ELLIPSIS = "…"
 
+_FIRST_MARK = "\u0300"
+"""No character before this one is a combining mark."""
+
 _INTRODUCERS = "\x07\x1b\x90\x98\x9c\x9d\x9e\x9f"
 # Strings to the terminal (OSC, DCS, SOS, PM, APC) up to their end, control sequences (CSI), and the
 # remaining two- and three-byte escapes; each in its 7-bit and its 8-bit form (ECMA-48, 5.6 and 8.3).
@@ -91,6 +94,8 @@ def _last_drawing(text: str) -> str:
 
 
 def _limit_marks(text: str) -> str:
+    if max(text, default="") < _FIRST_MARK:
+        return text
     kept: list[str] = []
     run = 0
     for character in text:

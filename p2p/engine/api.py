@@ -14,7 +14,7 @@ from p2p.core.ids import HASH_BYTES, is_job_id_prefix
 from p2p.core.limits import JOBS_LISTED_MAX, WATCH_INTERVAL_S
 from p2p.core.messages.jobs import OfferList, OffersRequest
 from p2p.core.states import JobState
-from p2p.engine import opening, planning, retrieving
+from p2p.engine import disputing, opening, planning, retrieving
 from p2p.engine.commands import BY_NAME
 from p2p.engine.context import Engine, view_of
 from p2p.engine.live import Direction, Transfer
@@ -63,6 +63,8 @@ class Api:
             "show": self.show,
             "fetch": self.fetch,
             "cancel": self.cancel,
+            "dispute_terms": self.dispute_terms,
+            "dispute": self.dispute,
             "offers": self.offers,
             **self._wallet.handlers(),
         }
@@ -228,6 +230,15 @@ class Api:
         live.retry.ring()
         self._engine.live.ring(job.job_id)
         return self._job(job)
+
+    async def dispute_terms(self, params: Params) -> Params:
+        """``dispute_terms``."""
+        return await disputing.terms_of_dispute(self._engine, await self._find(params))
+
+    async def dispute(self, params: Params) -> Params:
+        """``dispute``: written down, then done by the job's supervisor."""
+        job = await self._find(params)
+        return self._job(await disputing.begin(self._engine, job, _text(params, "reason")))
 
     async def _find(self, params: Params) -> JobRow:
         """A job by its id or the beginning of it.

@@ -16,6 +16,7 @@ from p2p.core.limits import JOBS_LISTED_MAX, LOG_LINE_MAX_BYTES
 from p2p.core.money import format_usd
 from p2p.core.text import clean_line
 from p2p.engine import render
+from p2p.engine.cli_dispute import dispute
 from p2p.engine.cli_local import agent, local
 from p2p.engine.cli_login import login
 from p2p.engine.cli_run import attend, exit_code, job_options, say_detached, send
@@ -36,6 +37,7 @@ def cyxwiz() -> None:
 
 cyxwiz.add_command(login)
 cyxwiz.add_command(wallet)
+cyxwiz.add_command(dispute)
 cyxwiz.add_command(local)
 cyxwiz.add_command(agent)
 

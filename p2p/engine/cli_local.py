@@ -27,6 +27,8 @@ def up() -> None:
     network = cli.run_async(local_network.up, find_home(), _say)
     cli.out.print(Text(f"The network is up in {network.home.root}."))
     cli.out.print(Text(f"A funded wallet lies there: `cyxwiz login --keypair {network.buyer_keypair}`."))
+    admin = network.home.localnet.folder / "admin.json"
+    cli.out.print(Text(f"The escrow program's admin is {admin}: `cyxwiz-coordinator escrow show`."))
 
 
 @local.command()

@@ -20,9 +20,9 @@ from p2p.core.ids import Wallet
 from p2p.core.paths import Home
 from p2p.core.wallet_choice import WalletChoice, WalletKind
 from p2p.engine import render
-from p2p.engine.cli_money import ask, print_balances, session_keys
+from p2p.engine.cli_money import ask, print_balances, wallet_requests
+from p2p.engine.cli_sessions import Limits, change_limits, limit_options
 from p2p.engine.client import EngineClient
-from p2p.engine.wallet_requests import WalletRequests
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home, load_network_config
@@ -31,17 +31,20 @@ from p2p.local.wallet_options import wallet_options
 
 @click.command()
 @wallet_options
+@limit_options
 @json_option
-def login(choice: WalletChoice | None, as_json: bool) -> None:
+def login(choice: WalletChoice | None, limits: Limits, as_json: bool) -> None:
     """Log in with a wallet, and let this machine's session keys spend its escrow balance.
 
-    Without options, a page opens in the browser that has your wallet.
+    Without options, a page opens in the browser that has your wallet, and the keys may spend all that is in
+    escrow, for 30 days.
     """
     choice = choice or WalletChoice(WalletKind.BROWSER)
+    renew = change_limits(limits)
     if choice.kind is WalletKind.KEYPAIR:
-        found = ask("login", keypair=str(choice.file))
+        found = ask("login", keypair=str(choice.file), renew=renew)
     else:
-        found = cli.run_async(_log_in, find_home(), owner_for(choice, cli.say), choice.file)
+        found = cli.run_async(_log_in, find_home(), owner_for(choice, cli.say), choice.file, renew)
     if as_json:
         cli.print_json(found)
         return
@@ -49,7 +52,7 @@ def login(choice: WalletChoice | None, as_json: bool) -> None:
     print_balances(found)
 
 
-async def _log_in(home: Home, owner: Owner, keystore: Path | None) -> dict[str, Any]:
+async def _log_in(home: Home, owner: Owner, keystore: Path | None, renew: bool) -> dict[str, Any]:
     """One page, or one password: the login, and what the session keys need to go on."""
     config = ChainConfig.from_table(load_network_config(home).chain)
     client = EngineClient(home)
@@ -69,10 +72,10 @@ async def _log_in(home: Home, owner: Owner, keystore: Path | None) -> dict[str, 
         reply.update(found, wallet=answer.wallet)
 
     async with EscrowClient(config, SYSTEM_CLOCK) as chain:
-        requests = WalletRequests(chain, session_keys(client), SYSTEM_CLOCK)
+        requests = wallet_requests(chain, client)
 
         async def then(wallet: Wallet) -> Sequence[SignTransactions]:
-            return await requests.renewal(wallet)
+            return await requests.renewal(wallet, always=renew)
 
         try:
             await owner.answer([SignIn(config.cluster, text, accept, then, owner.wallet)])

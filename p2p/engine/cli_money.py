@@ -18,6 +18,7 @@ from p2p.core.money import Asset, format_amount
 from p2p.core.wallet_choice import WalletChoice, WalletKind
 from p2p.engine import render
 from p2p.engine.client import EngineClient
+from p2p.engine.session_limits import SessionLimits
 from p2p.engine.wallet_requests import SessionKeys, WalletRequests
 from p2p.local import cli
 from p2p.local.home import find_home, load_network_config
@@ -60,7 +61,7 @@ async def _sign_here(owner: Owner, wallet: Wallet, make: Make) -> list[str]:
     client = EngineClient(home)
     await client.ensure_running()
     async with EscrowClient(config, SYSTEM_CLOCK) as chain:
-        requests = await make(WalletRequests(chain, session_keys(client), SYSTEM_CLOCK), wallet)
+        requests = await make(wallet_requests(chain, client), wallet)
         for request in requests:
             await request.build(wallet)
         answers = await owner.answer(requests)
@@ -80,6 +81,18 @@ def session_keys(client: EngineClient) -> SessionKeys:
         return {Asset(name): Wallet(key) for name, key in keys.items()}
 
     return found
+
+
+def wallet_requests(chain: EscrowClient, client: EngineClient) -> WalletRequests:
+    """What a wallet that signs here is asked, with what its agent knows."""
+
+    async def limits() -> SessionLimits:
+        return SessionLimits.from_json(await client.call("session_limits"))
+
+    async def is_sponsored() -> bool:
+        return bool((await client.call("sponsorship"))["offered"])
+
+    return WalletRequests(chain, session_keys(client), limits, is_sponsored, SYSTEM_CLOCK)
 
 
 def print_moved(found: dict[str, Any], as_json: bool) -> None:

@@ -11,22 +11,18 @@ from p2p.chain.browser import SignTransactions
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset, format_amount, parse_amount
 from p2p.core.wallet_choice import WalletKind
-from p2p.engine import render
+from p2p.engine.cli_history import history
 from p2p.engine.cli_keystore import create, export, import_wallet, password
 from p2p.engine.cli_money import ask, owner_of, print_balances, print_moved, sign_here
 from p2p.engine.cli_reclaim import reclaim
 from p2p.engine.cli_sessions import sessions
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.local import cli
-from p2p.local.cli import agreed, json_option
-from p2p.local.csv_text import csv_text, safe_cell, utc_cell
-
-_ASSETS = click.Choice([asset.value for asset in Asset])
-_CSV_COLUMNS = ("at", "what", "asset", "units", "amount", "job", "name", "signature", "explorer")
+from p2p.local.cli import ASSETS, agreed, json_option
 
 
 def _asset_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--asset", type=_ASSETS, default=Asset.USDC.value, show_default=True)(function)
+    return click.option("--asset", type=ASSETS, default=Asset.USDC.value, show_default=True)(function)
 
 
 @click.group()
@@ -34,7 +30,7 @@ def wallet() -> None:
     """Money: what there is, in and out of the escrow; and wallets of your own."""
 
 
-for _command in (create, import_wallet, export, password, sessions, reclaim):
+for _command in (create, import_wallet, export, password, sessions, reclaim, history):
     wallet.add_command(_command)
 
 
@@ -102,51 +98,3 @@ def withdraw(amount: str, asset: str, yes: bool, as_json: bool) -> int:
         found = {"signature": signature, "units": moved[0], **ask("wallet_balance")}
     print_moved(found, as_json)
     return 0
-
-
-@wallet.command()
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet or the books.")
-@json_option
-def history(limit: int, as_csv: bool, as_json: bool) -> None:
-    """The wallet's escrow transactions on chain, newest first."""
-    if as_csv and as_json:
-        raise click.UsageError("--csv and --json exclude each other.")
-    found = ask("wallet_history", limit=limit)
-    if as_json:
-        cli.print_json(found)
-    elif as_csv:
-        click.echo(history_csv(found), nl=False)
-    else:
-        rows = [
-            [
-                render.moment(entry["at_s"]),
-                entry["kind"],
-                format_amount(entry["units"], Asset(entry["asset"])) if entry["asset"] else "",
-                render.short(entry["job_id"] or ""),
-                entry["job_name"] or "",
-                entry["explorer"] or entry["signature"],
-            ]
-            for entry in found
-        ]
-        cli.print_table(("AT", "WHAT", ">AMOUNT", "JOB", "NAME", "TRANSACTION"), rows, "Nothing yet.")
-
-
-def history_csv(entries: Sequence[dict[str, Any]]) -> str:
-    """One line for each entry; times are UTC, amounts in base units and in whole ones."""
-    return csv_text(_CSV_COLUMNS, [_csv_row(entry) for entry in entries])
-
-
-def _csv_row(entry: dict[str, Any]) -> list[object]:
-    asset = Asset(entry["asset"]) if entry["asset"] else None
-    return [
-        utc_cell(entry["at_s"]),
-        entry["kind"],
-        "" if asset is None else asset.symbol,
-        "" if asset is None else entry["units"],
-        "" if asset is None else format_amount(entry["units"], asset, symbol=False),
-        entry["job_id"] or "",
-        safe_cell(entry["job_name"] or ""),
-        entry["signature"],
-        entry["explorer"] or "",
-    ]

@@ -29,7 +29,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("status", "The agent: its version, process, wallet, peer id, how many jobs it goes on with."),
     Command("stop", "End the agent; jobs go on at their nodes and are taken up again at the next start."),
     Command("account", "Who is logged in, and where the wallet's key lies."),
-    Command("login", "Log in with a keypair file.", needs=("keypair",), timeout_s=WALLET_CALL_TIMEOUT_S),
+    Command(
+        "login",
+        "Log in with a keypair file; ``renew``: the session keys too, whatever they may still spend.",
+        needs=("keypair",),
+        takes=("renew",),
+        timeout_s=WALLET_CALL_TIMEOUT_S,
+    ),
     Command(
         "login_challenge",
         "The text that a wallet has to sign; ``domain``: of the page on which it does.",
@@ -43,6 +49,7 @@ COMMANDS: tuple[Command, ...] = (
         takes=("keystore",),
     ),
     Command("session_keys", "This computer's session key of a wallet, by asset.", needs=("wallet",)),
+    Command("sponsorship", "Whether the coordinator pays the fees of session keys that have no SOL."),
     Command("wallet_changed", "The wallet itself has signed something: jobs that waited for it go on."),
     Command(
         "plan",
@@ -71,6 +78,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("logs", "Items: lines of the job's log.", needs=("job",), takes=("follow",), streams=True),
     Command("fetch", "Put the results into a folder, or try again now.", needs=("job",), takes=("out",)),
     Command("cancel", "Cancel a job.", needs=("job",)),
+    Command("dispute_terms", "The claim of a job, and what disputing it means.", needs=("job",)),
+    Command("dispute", "Dispute the claim of a job: written down, then done.", needs=("job", "reason")),
     Command("offers", "What is on offer now, by GPU class."),
     Command("wallet_balance", "The wallet's balances, in it and in escrow, and its session keys."),
     Command(
@@ -87,7 +96,12 @@ COMMANDS: tuple[Command, ...] = (
         timeout_s=WALLET_CALL_TIMEOUT_S,
     ),
     Command("wallet_sessions", "The wallet's session keys on chain, of every computer."),
-    Command("wallet_history", "The wallet's escrow transactions on chain.", takes=("limit",)),
+    Command(
+        "session_limits",
+        "How much and how long this computer's keys get; changed by what is given.",
+        takes=("days", "allow"),
+    ),
+    Command("wallet_history", "The wallet's money, from chain and ledger.", takes=("limit",)),
 )
 
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -36,8 +36,12 @@ async def follow(engine: Engine, job: JobRow) -> JobRow:
     if view.state in _ENDED_BADLY:
         changed = engine.source.changed(job.job_id)
         return await _advance(engine, job, Stage.CLOSING, changed.what if changed else "")
-    if view.state in _PAID and (view.receipt is not None or view.statement is None):
-        # Cancelled; or this journal is older than the job, such as after it was restored from a backup.
+    if job.dispute is not None and view.state in (JobState.DELIVERING, JobState.COMPLETED):
+        await wait_for_news(engine, job.job_id, view, since)
+        return await engine.job(job.job_id)
+    if view.state in _PAID and (view.receipt is not None or view.statement is None or _is_unpaid(view)):
+        # Cancelled; or disputed, and nothing of it is paid; or this journal is older than the job, such as
+        # after it was restored from a backup.
         return await _advance(engine, job, Stage.CLOSING)
     if view.state in (JobState.DELIVERING, *_PAID) and view.statement is not None:
         # Also paid by a claim while this engine was away: the node still has the results for a while.
@@ -67,7 +71,12 @@ async def close(engine: Engine, job: JobRow) -> JobRow:
     """The job failed or was cancelled: wait for the money, and a while for the rest of the log."""
     since = engine.live[job.job_id].news.count
     view = await engine.refresh(job.job_id)
-    if view.state is JobState.CANCELLED and view.used_units > 0 and _needs_offer(view):
+    if (
+        view.state is JobState.CANCELLED
+        and view.used_units > 0
+        and _needs_offer(view)
+        and job.dispute is None
+    ):
         offer = await ask_offer(engine, job, None)
         if offer.message:
             await _countersign_cancelled(engine, job, offer)
@@ -139,6 +148,11 @@ async def _advance(engine: Engine, job: JobRow, stage: Stage, detail: str = "", 
     done = await engine.tables.advance(current, stage, detail, **values)
     engine.live.ring(job.job_id)
     return done
+
+
+def _is_unpaid(view: JobView) -> bool:
+    """Whether the arbiter gave everything back: the results are not the buyer's then."""
+    return view.state is JobState.SETTLED and view.review is not None and view.review.decided_units == 0
 
 
 def _needs_offer(view: JobView) -> bool:

@@ -11,12 +11,15 @@ from typing import Any
 from p2p.chain.accounts import JobStatus
 from p2p.chain.errors import ProgramRefused
 from p2p.chain.escrow import EscrowClient
+from p2p.chain.sponsored import SponsoredCall
 from p2p.chain.transaction import OutcomeKind, SignedTransaction
 from p2p.core.agreement import run_limit_s
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
 from p2p.core.ids import JobId, Wallet
 from p2p.core.messages.jobs import JobView, SubmitRequest, Terms
+from p2p.core.messages.sponsor import SponsoredAction
 from p2p.core.signing import Domain, statement_hash
+from p2p.engine import sponsoring
 from p2p.engine.context import Engine, open_transaction_of, spec_of, terms_of
 from p2p.engine.planning import require_signer
 from p2p.engine.wallets import require_balance
@@ -106,8 +109,9 @@ async def _sign_open(engine: Engine, chain: EscrowClient, job: JobRow, terms: Te
     run_s = run_limit_s(terms.timeout_s, (await chain.config()).longest_job_s)
     signer = await require_signer(engine, chain, wallet, terms)
     signed, _ = terms_of(job)
-    return await chain.prepare_open(
-        signer,
+    call = SponsoredCall(
+        SponsoredAction.OPEN,
+        signer.address,
         wallet,
         JobId(job.job_id),
         terms.asset,
@@ -115,6 +119,7 @@ async def _sign_open(engine: Engine, chain: EscrowClient, job: JobRow, terms: Te
         statement_hash(Domain.TERMS, signed.payload),
         run_s,
     )
+    return await sponsoring.prepare(engine, chain, signer, call, signed)
 
 
 def _open_columns(transaction: SignedTransaction) -> dict[str, Any]:
@@ -138,7 +143,7 @@ async def _send_cancel(engine: Engine, chain: EscrowClient, job: JobRow) -> None
             kept = SignedTransaction(b"", "", 0)
     if not kept.raw:
         signer = engine.wallets.session_named(Wallet(job.wallet), job.signer)
-        kept = await chain.prepare_cancel(signer, Wallet(job.wallet), JobId(job.job_id))
+        kept = await sponsoring.prepare_cancel(engine, chain, signer, Wallet(job.wallet), JobId(job.job_id))
         await engine.tables.note(
             job.job_id,
             cancel_transaction=kept.raw,

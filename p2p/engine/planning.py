@@ -9,17 +9,20 @@ from pathlib import Path
 
 import trio
 
+from p2p.chain.addresses import Addresses
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer
 from p2p.core.agreement import run_limit_s
 from p2p.core.errors import CyxWizError, Refused
-from p2p.core.ids import Wallet, new_job_id
+from p2p.core.ids import Wallet
 from p2p.core.messages.jobs import Quote, QuoteRequest, Terms
+from p2p.core.messages.sponsor import SponsoredAction
 from p2p.engine.context import Engine
 from p2p.engine.hashing import Progress
 from p2p.engine.joblog import disk_failure
 from p2p.engine.packaging import Package, PackageRequest, check_small, package
 from p2p.engine.results import check_out_folder
+from p2p.engine.sponsoring import needs_sponsor
 from p2p.engine.terms import check_terms
 from p2p.engine.wallets import require_balance
 from p2p.local.home import make_private
@@ -32,12 +35,22 @@ from p2p.wire.codec import encode
 class Plan:
     """A quoted job, and what is shown before the buyer agrees."""
 
-    def __init__(self, job: JobRow, packed: Package, quote: Quote, terms: Terms, balance_units: int) -> None:
+    def __init__(
+        self,
+        job: JobRow,
+        packed: Package,
+        quote: Quote,
+        terms: Terms,
+        balance_units: int,
+        *,
+        sponsored: bool,
+    ) -> None:
         self.job = job
         self.package = packed
         self.quote = quote
         self.terms = terms
         self.balance_units = balance_units
+        self.sponsored = sponsored
 
 
 async def make_plan(
@@ -75,7 +88,7 @@ def remove_folder(folder: Path) -> None:
 
 
 async def _write_down(engine: Engine, wallet: Wallet, packed: Package, out: Path) -> JobRow:
-    job_id = new_job_id()
+    job_id = Addresses.of(engine.link.chain_config()).new_job_id(wallet)
     folder = make_private(engine.folder(job_id)) / "inputs"
     await trio.to_thread.run_sync(_copy, folder, packed.copies)
     places = {**packed.sources, **{path: folder / path for path in packed.copies}}
@@ -114,8 +127,9 @@ async def _quote(engine: Engine, job: JobRow, packed: Package) -> Plan:
         await _check_chain(chain, terms)
         balance = await require_balance(chain, Wallet(job.wallet), terms.asset, terms.deposit_units)
         signer = await require_signer(engine, chain, Wallet(job.wallet), terms)
+        sponsored = await needs_sponsor(engine, chain, signer, Wallet(job.wallet), SponsoredAction.OPEN)
     job = await engine.tables.advance(job, Stage.QUOTED, terms=encode(quote.terms), signer=signer.address)
-    return Plan(job, packed, quote, terms, balance)
+    return Plan(job, packed, quote, terms, balance, sponsored=sponsored)
 
 
 async def require_signer(engine: Engine, chain: EscrowClient, wallet: Wallet, terms: Terms) -> Signer:

@@ -30,6 +30,13 @@ _STATE_WORDS = {
     "receipted": "receipt signed",
     "closing": "waiting for the refund",
 }
+_STATEMENT_MAX_CHARS = 2000
+_DISPUTE_WORDS = {
+    "resolved": "the arbiter has decided",
+    "withdrawn": "settled after all",
+    "conceded": "given back without a decision",
+    "expired": "reclaimed, for nobody had decided in time",
+}
 _QUIET = ("following", "quoted", "packaged", "receipted", "settled", "refunded", "closing")
 """Steps of ours that say nothing beside the coordinator's events."""
 
@@ -125,6 +132,8 @@ def plan_lines(plan: Json) -> Iterator[tuple[str, str]]:
             "If the job fails, all of it comes back."
         ),
     )
+    if plan["fees_paid_by"] == "coordinator":
+        yield "fees", "the network's fees are paid by the coordinator, for your session key has no SOL"
     if plan["network"] == "outbound":
         yield "network", "the script may reach the internet"
     yield "results", plan["out"]
@@ -224,6 +233,49 @@ def cancel_question(job: Json) -> str:
     return f"Cancel {short(job['job_id'])}? About {paid} for the time that it ran; {back} come back."
 
 
+def dispute_lines(terms: Json) -> Iterator[tuple[str, str]]:
+    """What disputing a claim means, before the yes."""
+    claimed, deposit = amount(terms, terms["claimed_units"]), amount(terms, terms["deposit_units"])
+    yield "claimed", f"{claimed} of the {deposit} in escrow, for the work on job {short(terms['job_id'])}"
+    yield "until", f"{moment(terms['window_ends_at_s'])}: undisputed, it is paid then"
+    yield (
+        "disputed",
+        (
+            f"an arbiter decides how much of the {claimed} the node gets; the rest comes back to you. "
+            f"Until then, at the latest {moment(terms['resolve_by_s'])}, all {deposit} stay in escrow."
+        ),
+    )
+    yield (
+        "evidence",
+        (
+            "your reason and the node's answer are kept; the node proves some of the outputs against what it "
+            "signed. A node that can is paid."
+        ),
+    )
+
+
+def review_lines(job: Json) -> Iterator[tuple[str, str]]:
+    """A claim, and what became of it."""
+    review = job["review"]
+    if review is None:
+        return
+    claimed, dispute = amount(job, review["claimed_units"]), review["dispute"]
+    if dispute is None:
+        if not job["final"]:
+            yield "claim", f"{claimed}; you can dispute it until {moment(review['window_ends_at_s'])}"
+        return
+    yield "claim", f"{claimed}, disputed {moment(review['opened_at_s'])}"
+    if review["reason"]:
+        yield "reason", clean_name(review["reason"], _STATEMENT_MAX_CHARS)
+    if review["answer"]:
+        yield "node says", clean_name(review["answer"], _STATEMENT_MAX_CHARS)
+    if dispute == "open":
+        yield "decision", f"the arbiter's, until {moment(review['resolve_by_s'])}"
+    else:
+        decided = amount(job, review["decided_units"] or 0)
+        yield "decision", f"{_DISPUTE_WORDS[dispute]}, {moment(review['ended_at_s'])}: {decided} paid"
+
+
 def show_lines(job: Json) -> Iterator[tuple[str, str]]:
     """The head of ``cyxwiz show``."""
     yield "job", f"{job['job_id']}  {clean_name(job['name'], _NAME_MAX_CHARS)}"
@@ -252,5 +304,6 @@ def show_lines(job: Json) -> Iterator[tuple[str, str]]:
         )
         if result["verified"]:
             yield "results", job["out"]
+    yield from review_lines(job)
     if job["final"]:
         yield from ending_lines(job)

@@ -38,8 +38,10 @@ def check_cancelled(offer: SettleOffer, terms: Terms, events: Sequence[EventRow]
 async def accept_offer(engine: Engine, job: JobRow, offer: SettleOffer) -> JobView:
     """Compare the transaction with the job's own account on chain, sign it, and give it back.
 
-    :raises Refused: ``settle_differs``, ``not_agreed``.
+    :raises Refused: ``settle_differs``, ``not_agreed``, ``disputed``.
     """
+    if (await engine.job(job.job_id)).dispute is not None:
+        raise Refused("disputed", "The buyer disputes what is to be paid.", "The settlement was not signed.")
     owner, signer = Wallet(job.wallet), engine.wallets.session_named(Wallet(job.wallet), job.signer)
     async with engine.chain() as chain:
         expected = await chain.settle_terms(

@@ -9,7 +9,7 @@ import trio
 
 from p2p.core.errors import Bug, CyxWizError, EnvironmentFailure
 from p2p.core.limits import ENGINE_RETRY_FIRST_S, ENGINE_RETRY_MAX_S
-from p2p.engine import delivery, following, opening
+from p2p.engine import delivery, disputing, following, opening
 from p2p.engine.context import Engine
 from p2p.engine.log_follower import follow_log
 from p2p.store.engine import JobRow
@@ -31,7 +31,7 @@ STEPS: dict[Stage, Step] = {
 }
 """What is to be done in each stage that needs work. A step may be repeated at any time."""
 
-_WAITING = ("log_incomplete", "open_pending", "not_on_chain_yet")
+_WAITING = ("log_incomplete", "open_pending", "not_on_chain_yet", "dispute_not_seen", "disputed")
 """Failures that only mean: a moment, please."""
 
 
@@ -80,7 +80,8 @@ class Supervisors:
         while (job := await engine.job(job_id)).stage in STEPS:
             since = engine.live[job_id].retry.count
             try:
-                after = await STEPS[job.stage](engine, job)
+                step = disputing.pursue if disputing.is_underway(job) else STEPS[job.stage]
+                after = await step(engine, job)
             except Bug:
                 raise
             except CyxWizError as error:

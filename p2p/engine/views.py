@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from p2p.core.messages.disputes import ReviewView
 from p2p.core.messages.jobs import JobView, RuleCount, Terms
 from p2p.core.money import cost_units
 from p2p.core.states import JobState
@@ -68,6 +70,7 @@ def job_to_json(job: JobRow, live: LiveJob) -> Json:
         "detail": view.detail if view else "",
         "problem": problem_of(job),
         "cancel_wanted": job.cancel_wanted,
+        "disputed": job.dispute_known or (view is not None and is_disputed(view)),
         "out": job.out_folder,
         "fetched": job.fetched_at_s is not None,
         "verified_root": statement[1].output_root.hex() if statement and job.fetched_at_s else None,
@@ -109,6 +112,7 @@ def job_details(job: JobRow, live: LiveJob, events: Sequence[EventRow]) -> Json:
             {"action": e.action, "signature": e.signature, "status": e.status, "at_s": e.at_s}
             for e in (view.chain if view else ())
         ],
+        "review": review_to_json(view.review if view else None),
         "result": None
         if statement is None
         else {
@@ -158,9 +162,22 @@ def plan_to_json(plan: Plan) -> Json:
         "deposit_units": terms.deposit_units,
         "fee_bps": terms.fee_bps,
         "balance_units": plan.balance_units,
+        "fees_paid_by": "coordinator" if plan.sponsored else "session key",
         "expires_at_s": terms.expires_at_s,
         "out": plan.job.out_folder,
     }
+
+
+def is_disputed(view: JobView) -> bool:
+    """Whether the coordinator knows of a dispute, decided or not."""
+    return view.review is not None and view.review.dispute is not None
+
+
+def review_to_json(review: ReviewView | None) -> Json | None:
+    """A claim and what became of it."""
+    if review is None:
+        return None
+    return {**asdict(review), "dispute": review.dispute.value if review.dispute else None}
 
 
 def misfits_to_json(misfits: Sequence[RuleCount]) -> list[Json]:

@@ -14,14 +14,17 @@ from typing import Any
 
 import trio
 
-from p2p.chain.browser import SignTransactions, answer_with, explorer_link
+from p2p.chain.browser import SignTransactions, answer_with
 from p2p.chain.browser.request import SignedTransactions
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer, load_keypair, to_pubkey
 from p2p.core.errors import UserError
-from p2p.core.ids import JobId, Wallet, parse_wallet
+from p2p.core.ids import Wallet, parse_wallet
 from p2p.core.money import Asset
-from p2p.engine.context import Engine, spec_of
+from p2p.engine.context import Engine
+from p2p.engine.session_limits import SessionLimits, change_session_limits, session_limits
+from p2p.engine.sponsoring import is_offered
+from p2p.engine.wallet_history import wallet_history
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.engine.wallets import Account
 from p2p.local.server import Handler
@@ -46,11 +49,13 @@ class WalletApi:
             "login_challenge": self.login_challenge,
             "login_finish": self.login_finish,
             "session_keys": self.session_keys,
+            "sponsorship": self.sponsorship,
             "wallet_changed": self.changed,
             "wallet_balance": self.balance,
             "wallet_deposit": self.deposit,
             "wallet_withdraw": self.withdraw,
             "wallet_sessions": self.sessions,
+            "session_limits": self.limits,
             "wallet_history": self.history,
         }
 
@@ -73,7 +78,9 @@ class WalletApi:
             signer = await trio.to_thread.run_sync(load_keypair, file)
             reply = await self._engine.link.login_account(Account(signer.address, keypair_file=file))
             async with self._engine.chain() as chain:
-                requests = await self._requests(chain).renewal(signer.address)
+                requests = await self._requests(chain).renewal(
+                    signer.address, always=bool(params.get("renew"))
+                )
                 await answer_with(signer, requests)
             self._wake_jobs()
             return {"expires_at_s": reply.expires_at_s, **await self._balances(signer.address)}
@@ -99,6 +106,11 @@ class WalletApi:
         """``session_keys``: this computer's, drawn at first use."""
         found = await self._session_keys(_wallet(params))
         return {asset.value: key for asset, key in found.items()}
+
+    async def sponsorship(self, params: Params) -> Params:
+        """``sponsorship``."""
+        offer = await is_offered(self._engine)
+        return {"offered": offer.offered, "reason": offer.reason}
 
     async def changed(self, params: Params) -> Params:
         """``wallet_changed``."""
@@ -154,40 +166,31 @@ class WalletApi:
                 )
         return found
 
+    async def limits(self, params: Params) -> Params:
+        """``session_limits``."""
+        if not params:
+            return (await self._limits()).to_json()
+        return (await change_session_limits(self._engine.tables, params)).to_json()
+
     async def history(self, params: Params) -> list[Params]:
-        """``wallet_history``: from the chain, with the names that this engine gave its jobs."""
+        """``wallet_history``: chain and ledger joined, with the names and prices of this engine's jobs."""
         wallet = (await self._engine.wallets.account()).wallet
         limit = max(1, int(params.get("limit") or _HISTORY_DEFAULT))
-        async with self._engine.chain() as chain:
-            entries = await chain.history(wallet, limit=limit)
-            cluster = chain.chain.cluster
-        names = {job_id: await self._name(job_id) for job_id in {entry.job_id for entry in entries}}
-        return [
-            {
-                "kind": entry.kind,
-                "asset": entry.asset.value if entry.asset else None,
-                "decimals": entry.asset.decimals if entry.asset else None,
-                "units": entry.units,
-                "job_id": entry.job_id,
-                "job_name": names[entry.job_id],
-                "signature": entry.signature,
-                "explorer": explorer_link(entry.signature, cluster),
-                "at_s": entry.time_s,
-            }
-            for entry in entries
-        ]
+        return await wallet_history(self._engine, wallet, limit)
 
     # --
 
     def _requests(self, chain: EscrowClient) -> WalletRequests:
-        return WalletRequests(chain, self._session_keys, self._engine.clock)
+        return WalletRequests(chain, self._session_keys, self._limits, self._is_sponsored, self._engine.clock)
+
+    async def _limits(self) -> SessionLimits:
+        return await session_limits(self._engine.tables)
+
+    async def _is_sponsored(self) -> bool:
+        return (await is_offered(self._engine)).offered
 
     async def _session_keys(self, wallet: Wallet) -> Mapping[Asset, Wallet]:
         return {asset: self._engine.wallets.session(wallet, asset).address for asset in Asset}
-
-    async def _name(self, job_id: JobId | None) -> str | None:
-        job = None if job_id is None else await self._engine.tables.job(job_id)
-        return None if job is None else spec_of(job).name
 
     async def _balances(self, wallet: Wallet) -> Params:
         found = []

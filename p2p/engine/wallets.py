@@ -14,7 +14,6 @@ from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer, load_keypair_of, load_or_create_keypair
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
-from p2p.core.limits import SESSION_LOW_LAMPORTS, WALLET_FEE_LAMPORTS
 from p2p.core.money import Asset, format_amount
 from p2p.core.paths import Home
 from p2p.core.wallet_choice import WalletKind
@@ -115,13 +114,12 @@ class Wallets:
     ) -> Signer:
         """The session key, once it may open a job of ``deposit_units`` and still act at ``until_s``.
 
-        :raises Refused: ``session_too_small``, ``session_expired`` or ``session_no_sol``.
+        :raises Refused: ``session_too_small`` or ``session_expired``.
         """
         signer = self.session(wallet, asset)
         session = await chain.session(wallet, signer.address)
         remaining = 0 if session is None else session.remaining_units
-        again = f"`{await self._login_command(wallet)}`"
-        hint = f"Renew it with {again}."
+        hint = f"Renew it with `{await self.login_command(wallet)}`."
         if remaining < deposit_units:
             raise Refused(
                 "session_too_small",
@@ -134,18 +132,9 @@ class Wallets:
             raise Refused(
                 "session_expired", "The session key expires before the job could end.", _NOT_PAID, hint
             )
-        lamports = await chain.wallet_balance(signer.address, Asset.SOL)
-        if lamports < SESSION_LOW_LAMPORTS:
-            raise Refused(
-                "session_no_sol",
-                f"The session key has {format_amount(lamports, Asset.SOL)}; a job's account and fees take up "
-                f"to {format_amount(SESSION_LOW_LAMPORTS, Asset.SOL)}.",
-                _NOT_PAID,
-                f"Fill it up from your wallet with {again}.",
-            )
         return signer
 
-    async def _login_command(self, wallet: Wallet) -> str:
+    async def login_command(self, wallet: Wallet) -> str:
         """What logs ``wallet`` in, whoever is logged in now."""
         account = await self.account()
         return account.login_command if account.wallet == wallet else "cyxwiz login"
@@ -168,23 +157,6 @@ async def require_balance(chain: EscrowClient, wallet: Wallet, asset: Asset, nee
             "or lower --timeout or --max-price.",
         )
     return balance
-
-
-async def require_sol(chain: EscrowClient, wallet: Wallet, lamports: int) -> None:
-    """Whether a wallet can pay ``lamports`` and the fees beside.
-
-    :raises Refused: ``sol_too_low``.
-    """
-    has = await chain.wallet_balance(wallet, Asset.SOL)
-    needed = lamports + WALLET_FEE_LAMPORTS
-    if has < needed:
-        raise Refused(
-            "sol_too_low",
-            f"The wallet {wallet} has {format_amount(has, Asset.SOL)}; "
-            f"{format_amount(needed, Asset.SOL)} are needed, fees included.",
-            "Nothing was paid.",
-            "Send some SOL to it; fees on Solana are always paid in SOL.",
-        )
 
 
 def not_logged_in() -> Refused:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from p2p.core.errors import CyxWizError, ExitCode, UserError
+from p2p.core.money import Asset
 from p2p.core.text import clean_line
 from p2p.local.protocol import Json
 
@@ -27,6 +28,10 @@ out = Console(highlight=False, soft_wrap=True)
 """Standard output: what was asked for."""
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 """Standard error: errors, progress, questions."""
+
+
+ASSETS = click.Choice([asset.value for asset in Asset])
+"""What ``--asset`` takes."""
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,6 +15,9 @@ from p2p.core.limits import LOCAL_CALL_TIMEOUT_S, LOCAL_CONNECT_TIMEOUT_S
 from p2p.local.platform import WINDOWS, socket_address
 from p2p.local.protocol import Json, MessageReader, dump, error_from_json
 
+AGENT_AWAY = ("agent_not_running", "agent_gone")
+"""The codes of errors that say that there is no agent to ask."""
+
 _IDS = itertools.count(1)
 
 
@@ -74,6 +77,19 @@ class LocalClient:
                 "Nothing that was kept is lost.",
                 "Run the command again; it starts the agent anew.",
             )
+
+    async def is_running(self) -> bool:
+        """Whether the agent answers.
+
+        :raises CyxWizError: it does, with an error.
+        """
+        try:
+            await self.call("status")
+        except EnvironmentFailure as error:
+            if error.code in AGENT_AWAY:
+                return False
+            raise
+        return True
 
     @asynccontextmanager
     async def _connect(self) -> AsyncGenerator[tuple[trio.SocketStream, str], None]:

@@ -6,5 +6,6 @@
 * :mod:`p2p.node.staging`, :mod:`p2p.node.chunk_store`, :mod:`p2p.node.url_fetch`: the inputs.
 * :mod:`p2p.node.spool`, :mod:`p2p.node.results`: logs and outputs.
 * :mod:`p2p.node.serving`: who may have them.
+* :mod:`p2p.node.client`: how its window talks to the agent, and starts it.
 * :mod:`p2p.node.runner`: the only part that speaks to Docker.
 """

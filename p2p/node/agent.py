@@ -12,15 +12,17 @@ from pathlib import Path
 
 import trio
 
-from p2p.chain.keys import Signer, load_keypair, load_or_create_keypair
 from p2p.core.clock import SYSTEM_CLOCK, Clock
 from p2p.core.config import NetworkConfig
 from p2p.core.errors import CyxWizError
+from p2p.core.ids import Wallet
 from p2p.core.limits import ADVERT_INTERVAL_S, SURVEY_INTERVAL_S
+from p2p.core.messages.auth import LoginReply
 from p2p.core.messages.nodes import Heartbeat, HeldJob, LeaseGrant, NodeAdvert, StopOrder
 from p2p.core.paths import Home
 from p2p.core.signing import Domain, Signed, signing_input
 from p2p.core.topics import ADVERTS
+from p2p.core.wallet_choice import WalletChoice
 from p2p.local.home import load_network_config, make_private
 from p2p.local.platform import ProcessLock, connections_max
 from p2p.local.server import LocalServer
@@ -29,8 +31,10 @@ from p2p.net.peer import Peer
 from p2p.node.checks import coordinator_row
 from p2p.node.chunk_store import ChunkStore
 from p2p.node.coordinator_link import CoordinatorLink
+from p2p.node.disputes import Disputes
 from p2p.node.jobs import Jobs
 from p2p.node.local_api import LocalApi
+from p2p.node.payout import LoginState, Payout, load_payout, logged_in, login_words
 from p2p.node.runner import CheckRow, Runner
 from p2p.node.serving import Serving
 from p2p.node.settings import NodeSettings, load_settings, save_settings, settings_path
@@ -46,19 +50,12 @@ from p2p.wire.codec import encode
 
 _LOG = logging.getLogger(__name__)
 
-WALLET_FILE = "wallet.json"
-
 
 @dataclass(frozen=True, slots=True)
 class NodePaths:
     """Where the node's own files lie, below its folder of the home."""
 
     folder: Path
-
-    @property
-    def wallet(self) -> Path:
-        """The payout wallet's keypair, unless the settings name another."""
-        return self.folder / WALLET_FILE
 
     @property
     def run(self) -> Path:
@@ -69,17 +66,6 @@ class NodePaths:
     def chunks(self) -> Path:
         """Input chunks by hash."""
         return self.folder / "chunks"
-
-
-def load_wallet(paths: NodePaths, settings: NodeSettings) -> Signer:
-    """The payout wallet: the keypair that the settings name, or the node's own, made at first start.
-
-    :raises UserError: the file is not a keypair.
-    :raises EnvironmentFailure: it cannot be written.
-    """
-    if settings.wallet_keypair:
-        return load_keypair(Path(settings.wallet_keypair).expanduser())
-    return load_or_create_keypair(paths.wallet)
 
 
 def package_version() -> str:
@@ -97,20 +83,21 @@ class NodeAgent:
         self,
         home: Home,
         settings: NodeSettings,
-        wallet: Signer,
+        payout: Payout,
         peer: Peer,
         network: NetworkConfig,
         clock: Clock,
     ) -> None:
         self._home = home
         self.settings = settings
-        self.wallet = wallet
+        self.payout = payout
         self.peer = peer
         self.network = network
         self.clock = clock
-        self.link = CoordinatorLink(peer, network, wallet, self, clock)
+        self.link = CoordinatorLink(peer, network, payout, self, clock)
         self.runner = Runner(NodePaths(home.node.folder).run, clock)
         self.survey = Survey(self.runner, home.node.folder, lambda: self.settings)
+        self._warned: LoginState | None = None
         self.jobs: Jobs
         self.tables: NodeTables
 
@@ -124,9 +111,8 @@ class NodeAgent:
         :raises CyxWizError: the configuration, a key, the journal or the network cannot be used.
         """
         network = load_network_config(home)
-        paths = NodePaths(home.node.folder)
         settings = load_settings(settings_path(home.node.folder))
-        wallet = load_wallet(paths, settings)
+        payout = load_payout(home.node.folder, settings)
         identity = PeerIdentity.load_or_create(home.node.peer_key)
         async with (
             Journal.open(home.node.journal, migrations("node")) as journal,
@@ -139,7 +125,7 @@ class NodeAgent:
                 towards=(network.coordinator_address,),
             ) as peer,
         ):
-            agent = cls(home, settings, wallet, peer, network, clock)
+            agent = cls(home, settings, payout, peer, network, clock)
             try:
                 await agent._wire(identity, journal, nursery)
                 yield agent
@@ -166,6 +152,7 @@ class NodeAgent:
         self.jobs = Jobs(services, lambda: self.settings, lambda: self.survey.capacity, nursery)
         await self.survey.look()
         Serving(self.jobs, self.tables, outputs, self.link.coordinator).attach(self.peer)
+        Disputes(self.jobs, outputs, self.link.coordinator, self.clock).attach(self.peer)
         await self.jobs.resume()
 
     # -- what the link asks
@@ -175,7 +162,7 @@ class NodeAgent:
         capacity = self.survey.capacity
         return NodeAdvert(
             peer_id=self.peer.peer_id,
-            wallet=self.wallet.address,
+            wallet=self.payout.wallet,
             addresses=self.peer.addresses,
             hardware=capacity.hardware,
             min_price_usd_micros_per_hour=self.settings.min_price_usd_micros_per_hour,
@@ -222,11 +209,38 @@ class NodeAgent:
         await self.survey.look()
         self.link.announce()
 
+    async def log_in(self, choice: WalletChoice, wallet: Wallet, text: str, signature: bytes) -> LoginReply:
+        """Be paid to a wallet that has signed a login of this node. Jobs that run are paid as they began.
+
+        :raises CyxWizError: as :meth:`Login.answer`; the settings cannot be written.
+        """
+
+        async def accept(reply: LoginReply) -> Payout:
+            settings = logged_in(self.settings, choice, wallet, reply.expires_at_s)
+            payout = load_payout(self._home.node.folder, settings)
+            await trio.to_thread.run_sync(save_settings, settings_path(self._home.node.folder), settings)
+            self.settings, self.payout = settings, payout
+            return payout
+
+        reply = await self.link.hand_in(wallet, text, signature, accept)
+        self.warn_of_login()
+        return reply
+
+    def warn_of_login(self) -> None:
+        """Say in the log what a person has to do soon, once for each state of the login."""
+        state = self.payout.login(self.clock.now_s())
+        if state is self._warned:
+            return
+        self._warned = state
+        if state in (LoginState.ENDS_SOON, LoginState.ENDED):
+            _LOG.warning("%s To log in: %s", login_words(self.payout, state), self.payout.login_command)
+
     # -- background tasks
 
     async def survey_regularly(self) -> None:
         """Look at the machine again and again; a change of what is on offer is announced."""
         while True:
+            self.warn_of_login()
             await trio.sleep(SURVEY_INTERVAL_S)
             before = self.advert()
             await self.survey.look()
@@ -269,7 +283,7 @@ async def run_agent(home: Home, *, stop_jobs: bool = False) -> None:
             nursery.start_soon(agent.survey_regularly)
             nursery.start_soon(agent.advertise_regularly)
             nursery.start_soon(agent.jobs.tidy_regularly)
-            _LOG.info("node %s runs, wallet %s", agent.peer.peer_id, agent.wallet.address)
+            _LOG.info("node %s runs, wallet %s", agent.peer.peer_id, agent.payout.wallet)
             await _until_told_to_stop(api)
             _LOG.info("stopping")
             agent.jobs.leaving = True

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from p2p.core.errors import CyxWizError
 from p2p.core.limits import GIB
+from p2p.node.payout import LoginState, Payout, login_words
 from p2p.node.runner import CheckRow
 from p2p.node.settings import NodeSettings
 from p2p.node.survey import Survey
 
 
-def check_rows(survey: Survey, settings: NodeSettings, wallet: str) -> tuple[CheckRow, ...]:
+def check_rows(survey: Survey, settings: NodeSettings, payout: Payout, now_s: float) -> tuple[CheckRow, ...]:
     """Everything that can be said without the network."""
-    return (*survey.rows, _hardware(survey, settings), _wallet(wallet, settings), _switch(settings))
+    return (*survey.rows, _hardware(survey, settings), _wallet(payout, now_s), _switch(settings))
 
 
 def coordinator_row(address: str, problem: CyxWizError | None, *, reached: bool) -> CheckRow:
@@ -46,9 +47,20 @@ def _hardware(survey: Survey, settings: NodeSettings) -> CheckRow:
     )
 
 
-def _wallet(wallet: str, settings: NodeSettings) -> CheckRow:
-    own = "" if settings.wallet_keypair else " (made for this node; back up wallet.json)"
-    return CheckRow("wallet", True, f"{wallet}{own}", "a Solana wallet", "earnings go there")
+def _wallet(payout: Payout, now_s: float) -> CheckRow:
+    state = payout.login(now_s)
+    if state is None:
+        own = " (made for this node; back up wallet.json)" if payout.own else f" ({payout.choice.file})"
+        return CheckRow("wallet", True, f"{payout.wallet}{own}", "a Solana wallet", "earnings go there")
+    return CheckRow(
+        name="wallet",
+        ok=state is LoginState.GOOD,
+        found=login_words(payout, state),
+        needed="a login that lasts",
+        why="earnings go to this wallet, and only a person can log it in again",
+        fix="" if state is LoginState.GOOD else payout.login_command,
+        required=state is LoginState.ENDED,
+    )
 
 
 def _switch(settings: NodeSettings) -> CheckRow:

@@ -17,7 +17,10 @@ from p2p.local import cli as frame
 from p2p.local.home import find_home, make_private
 from p2p.local.platform import ProcessLock, is_locked
 from p2p.node.cli_common import ask, duration, short, when
+from p2p.node.cli_disputes import about, answer
 from p2p.node.cli_earnings import earnings
+from p2p.node.cli_login import login
+from p2p.node.cli_money import balance, withdraw
 from p2p.node.settings import change_settings, load_settings, price_from_text, save_settings, settings_path
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -30,7 +33,8 @@ def node() -> None:
     """Rent out this machine: run the agent, see what it does and earns."""
 
 
-node.add_command(earnings)
+for _command in (login, earnings, balance, withdraw, answer):
+    node.add_command(_command)
 
 
 @node.command()
@@ -99,7 +103,7 @@ def jobs(limit: int, as_json: bool) -> None:
         return
     rows = [
         (short(job["job_id"]), job["name"], job["phase"], when(job["accepted_at_s"]),
-         duration(job["run_seconds"]), job["gpu_uuid"] or "cpu", job["detail"])
+         duration(job["run_seconds"]), job["gpu_uuid"] or "cpu", about(job))
         for job in found
     ]  # fmt: skip
     columns = ("job", "name", "phase", "taken", ">ran", "gpu", "detail")
@@ -202,9 +206,15 @@ def _settings_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("memory for each job", memory),
         ("jobs with internet", "on" if found["network"] else "off"),
         ("image", found["image"] or "the newest cyxwiz/job"),
-        ("wallet keypair", found["wallet_keypair"] or "the node's own"),
+        ("wallet", _wallet_setting(found)),
         ("listen", ", ".join(found["listen"])),
     ]
+
+
+def _wallet_setting(found: dict[str, Any]) -> str:
+    if found["wallet"]:
+        return f"{found['wallet']} ({found['wallet_keystore'] or 'in a browser'})"
+    return found["wallet_keypair"] or "the node's own"
 
 
 def _print_status(found: dict[str, Any]) -> None:
@@ -227,7 +237,11 @@ def _print_status(found: dict[str, Any]) -> None:
         ("image", found["image"][:19] or "none"),
     ]
     frame.print_table(("", ""), rows, "")
-    problem = found["problem"]
+    payout, problem = found["payout"], found["problem"]
+    if payout["login_words"]:
+        frame.out.print(payout["login_words"], markup=False)
+        if payout["login_command"]:
+            frame.out.print(f"To log in: {payout['login_command']}", markup=False)
     if problem:
         for line in (problem["what"], problem["meaning"], problem["hint"]):
             if line:

@@ -7,6 +7,7 @@ heartbeat or registration that gets through.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -15,16 +16,17 @@ import trio
 from p2p.core.clock import Clock
 from p2p.core.config import NetworkConfig
 from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
+from p2p.core.ids import Wallet
 from p2p.core.limits import (
     COORDINATOR_CALL_TIMEOUT_S,
     HEARTBEAT_S,
     LEASE_S,
     LEAVE_TIMEOUT_S,
+    LOGIN_SOON_S,
     RECONNECT_FIRST_S,
     RECONNECT_MAX_S,
 )
-from p2p.core.login import check_challenge
-from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
+from p2p.core.messages.auth import Ack, LoginReply
 from p2p.core.messages.nodes import (
     Heartbeat,
     HeartbeatReply,
@@ -37,23 +39,18 @@ from p2p.core.messages.nodes import (
     StopOrder,
 )
 from p2p.net.peer import Peer
+from p2p.node.login import Login, login_ended
+from p2p.node.payout import Payout
 from p2p.wire.codec import decode, encode
 
 _LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_LOGIN_AGAIN = ("not_logged_in", "wrong_advert")
+"""Refusals after which a login may help; the second: another wallet was logged in meanwhile."""
 _HEARTBEAT_MIN_S = 0.2
 _BEATS_PER_LEASE = 3
-
-
-class WalletSigner(Protocol):
-    """What a login needs of the payout wallet."""
-
-    @property
-    def address(self) -> str: ...
-
-    def sign(self, message: bytes) -> bytes: ...
 
 
 class NodeState(Protocol):
@@ -83,12 +80,13 @@ class CoordinatorLink:
     """Keeps the node registered while :meth:`run` runs; :meth:`call` may be used beside it."""
 
     def __init__(
-        self, peer: Peer, network: NetworkConfig, wallet: WalletSigner, state: NodeState, clock: Clock
+        self, peer: Peer, network: NetworkConfig, payout: Payout, state: NodeState, clock: Clock
     ) -> None:
         self._peer = peer
         self.coordinator = network.coordinator_peer_id
         self._addresses = (network.coordinator_address,)
-        self._wallet = wallet
+        self._payout = payout
+        self.logins = Login(self._call, peer.peer_id, network.chain)
         self._state = state
         self._clock = clock
         self._nudge = trio.Event()
@@ -134,7 +132,7 @@ class CoordinatorLink:
         try:
             return decode(kind, await self._call(method, payload))
         except Refused as error:
-            if error.code != "not_logged_in":
+            if error.code not in _LOGIN_AGAIN:
                 raise
         await self.login()
         return decode(kind, await self._call(method, payload))
@@ -142,17 +140,30 @@ class CoordinatorLink:
     async def login(self) -> LoginReply:
         """Sign the coordinator's challenge with the payout wallet.
 
-        :raises CyxWizError: as :meth:`call`; ``strange_challenge``: the text is not a login of this node.
+        :raises CyxWizError: as :meth:`call` and :class:`Login`; ``not_logged_in``: only a person can.
         """
         async with self._login_lock:
-            request = ChallengeRequest(self._wallet.address, Role.NODE)
-            challenge = decode(Challenge, await self._call("auth.challenge", encode(request)))
-            check_challenge(challenge.text, self._wallet.address, self._peer.peer_id, Role.NODE)
-            signature = self._wallet.sign(challenge.text.encode())
-            login = LoginRequest(self._wallet.address, Role.NODE, challenge.text, signature)
-            reply = decode(LoginReply, await self._call("auth.login", encode(login)))
-            self.status.login = reply
-            return reply
+            if self._payout.signer is None:
+                raise login_ended(self._payout)
+            self.status.login = await self.logins.with_key(self._payout.signer)
+            return self.status.login
+
+    async def hand_in(
+        self, wallet: Wallet, text: str, signature: bytes, accept: Callable[[LoginReply], Awaitable[Payout]]
+    ) -> LoginReply:
+        """A login that was signed elsewhere. ``accept`` keeps the wallet, and gives it as the one to pay.
+
+        :raises CyxWizError: as :meth:`Login.answer`, and what ``accept`` raises: the old one is paid then.
+        """
+        try:
+            async with self._login_lock:
+                self.status.login = None
+                reply = await self.logins.answer(wallet, text, signature)
+                self._payout = await accept(reply)
+                self.status.login = reply
+        finally:
+            self.announce()
+        return reply
 
     async def leave(self, reason: str) -> None:
         """Say goodbye, if the coordinator listens."""
@@ -176,7 +187,7 @@ class CoordinatorLink:
 
     async def _register(self) -> float:
         """Register with what is held; how often to beat, in seconds."""
-        if self.status.login is None:
+        if self.status.login is None and self._payout.signer is not None:
             await self.login()
         self._register_again = False
         self._nudge = trio.Event()
@@ -195,6 +206,8 @@ class CoordinatorLink:
             if self._register_again:
                 heartbeat_s = await self._register()
                 continue
+            if self._login_ends_soon():
+                await self.login()
             self._nudge = trio.Event()
             beat = self._state.heartbeat()
             reply = await self.call("node.heartbeat", beat, HeartbeatReply)
@@ -202,6 +215,13 @@ class CoordinatorLink:
             await self._state.orders(beat.held, reply.leases, reply.stop)
             if reply.register_again:
                 heartbeat_s = await self._register()
+
+    def _login_ends_soon(self) -> bool:
+        """Whether to log in again before that, which only a key at hand can."""
+        login = self.status.login
+        if login is None or self._payout.signer is None:
+            return False
+        return login.expires_at_s < self._clock.now_s() + LOGIN_SOON_S
 
     def _reached(self) -> None:
         if not self.status.registered:

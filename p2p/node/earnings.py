@@ -16,6 +16,7 @@ class Pay(Enum):
 
     PAID = "paid"
     IN_REVIEW = "in_review"
+    DISPUTED = "disputed"
     WAITING = "waiting_for_signature"
     RUNNING = "running"
 
@@ -27,6 +28,7 @@ class Pay(Enum):
 _WORDS = {
     Pay.PAID: "paid",
     Pay.IN_REVIEW: "claimed and in review",
+    Pay.DISPUTED: "disputed: the arbiter decides",
     Pay.WAITING: "waiting for the buyer's signature",
     Pay.RUNNING: "running now (estimate)",
 }
@@ -83,10 +85,12 @@ class Period:
         )
 
 
-def pay_of(state: JobState, review_ends_at_s: float | None) -> Pay:
-    """How far the pay of a job in ``state`` is; ``review_ends_at_s`` as in an earning."""
+def pay_of(state: JobState, review_ends_at_s: float | None, *, disputed: bool = False) -> Pay:
+    """How far the pay of a job in ``state`` is; ``review_ends_at_s`` and ``disputed`` as in an earning."""
     if state is JobState.SETTLED:
         return Pay.PAID
+    if disputed:
+        return Pay.DISPUTED
     if review_ends_at_s is not None:
         return Pay.IN_REVIEW
     return Pay.RUNNING if state is JobState.RUNNING else Pay.WAITING

@@ -11,9 +11,10 @@ from p2p.local.home import load_network_config, make_private
 from p2p.local.protocol import Json
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
-from p2p.node.agent import NodePaths, load_wallet
+from p2p.node.agent import NodePaths
 from p2p.node.checks import check_rows
 from p2p.node.local_api import job_json
+from p2p.node.payout import load_payout
 from p2p.node.runner import CheckRow, Runner
 from p2p.node.settings import load_settings, settings_path
 from p2p.node.survey import Survey
@@ -30,14 +31,14 @@ async def check(home: Home) -> list[CheckRow]:
     folder = make_private(home.node.folder)
     paths = NodePaths(folder)
     settings = load_settings(settings_path(folder))
-    wallet = load_wallet(paths, settings)
+    payout = load_payout(folder, settings)
     runner = Runner(paths.run, SYSTEM_CLOCK)
     try:
         survey = Survey(runner, folder, lambda: settings)
         await survey.look()
     finally:
         runner.close()
-    return [*check_rows(survey, settings, wallet.address), await _coordinator(home)]
+    return [*check_rows(survey, settings, payout, SYSTEM_CLOCK.now_s()), await _coordinator(home)]
 
 
 async def _coordinator(home: Home) -> CheckRow:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from p2p.core.errors import EnvironmentFailure, UserError
+from p2p.core.ids import parse_wallet
 from p2p.core.limits import (
     ADDRESSES_PER_PEER_MAX,
     GIB,
@@ -39,6 +40,9 @@ class NodeSettings:
     network: bool = True  # whether jobs that want the internet are taken
     image: str = ""  # empty: the newest cyxwiz/job image
     wallet_keypair: str = ""  # a Solana CLI keypair file; empty: the node's own, made at first start
+    wallet: str = ""  # paid instead of a keypair's: a wallet that was logged in from elsewhere
+    wallet_keystore: str = ""  # the file of its key; empty: it is in a browser
+    login_ends_at_s: float = 0.0  # of that wallet
     listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/0",)
     private_data_urls: bool = (
         False  # whether data may be fetched from private addresses; for one.s own network
@@ -103,6 +107,8 @@ def change_settings(settings: NodeSettings, values: Mapping[str, Any]) -> NodeSe
         if check is None:
             raise _bad(f"there is no setting {str(name)[:40]!r}")
         checked[name] = check(name, value)
+    if "wallet_keypair" in checked:  # it is paid then, and no other
+        checked = {**_NO_LOGIN, **checked}
     return replace(settings, **checked)
 
 
@@ -146,6 +152,19 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
+def _wallet(name: str, value: Any) -> str:
+    try:
+        return parse_wallet(_text(name, value)) if value != "" else ""
+    except UserError:
+        raise _bad(f"{name} must be a Solana address") from None
+
+
+def _moment(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 2**40:
+        raise _bad(f"{name} must be a Unix time")
+    return float(value)
+
+
 def _texts(maximum: int) -> Callable[[str, Any], tuple[str, ...]]:
     def check(name: str, value: Any) -> tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or len(value) > maximum:
@@ -154,6 +173,11 @@ def _texts(maximum: int) -> Callable[[str, Any], tuple[str, ...]]:
 
     return check
 
+
+_NO_LOGIN: dict[str, Any] = {"wallet": "", "wallet_keystore": "", "login_ends_at_s": 0.0}
+
+LOGIN_SETTINGS = frozenset(_NO_LOGIN)
+"""What a login writes, and nothing else."""
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "available": _flag,
@@ -164,6 +188,9 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "network": _flag,
     "image": _text,
     "wallet_keypair": _text,
+    "wallet": _wallet,
+    "wallet_keystore": _text,
+    "login_ends_at_s": _moment,
     "listen": _texts(ADDRESSES_PER_PEER_MAX),
     "private_data_urls": _flag,
 }

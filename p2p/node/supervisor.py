@@ -17,13 +17,15 @@ import trio
 
 from p2p.core.clock import Clock
 from p2p.core.errors import CyxWizError, EnvironmentFailure
-from p2p.core.limits import LOG_DRAIN_S, OUTPUTS_KEPT_S, REASON_MAX_CHARS, RECONNECT_FIRST_S, RECONNECT_MAX_S
+from p2p.core.limits import LOG_DRAIN_S, REASON_MAX_CHARS, RECONNECT_FIRST_S, RECONNECT_MAX_S
 from p2p.core.manifest import Manifest
+from p2p.core.messages.disputes import DisputeNotice
 from p2p.core.messages.nodes import PAID_UNFETCHED, Assignment
 from p2p.core.states import FailureCode, JobState
 from p2p.core.text import clean_name
 from p2p.net.identity import PeerIdentity
 from p2p.node.following import LogKeeper
+from p2p.node.keeping import kept_until_s
 from p2p.node.reading import restarted_since
 from p2p.node.reports import REFUSED_REPORT, Coordinator, deliver_report, failure_of, next_report
 from p2p.node.results import describe, make_statement, sign
@@ -103,6 +105,10 @@ class Supervisor:
         """The buyer's engine has everything."""
         if self.record.received_at_s is None:
             await self._note(received_at_s=self._services.clock.now_s())
+
+    async def note_dispute(self, notice: DisputeNotice) -> None:
+        """The claim is disputed, or that has ended."""
+        await self._note(dispute=encode(notice))
 
     # -- what others ask of it
 
@@ -382,11 +388,9 @@ class Supervisor:
         self._changed = trio.Event()
 
     async def _wait_while_kept(self, done: Callable[[], bool]) -> None:
-        """Wait for ``done``, at most until the outputs have been kept long enough."""
-        finished_at_s = self.record.finished_at_s or self.record.updated_at_s
-        left_s = finished_at_s + OUTPUTS_KEPT_S - self._services.clock.now_s()
-        with trio.move_on_after(max(0.0, left_s)):
-            while not done():
+        """Wait for ``done``, at most until outputs have been kept long enough, which a dispute prolongs."""
+        while not done() and (left_s := kept_until_s(self.record) - self._services.clock.now_s()) > 0:
+            with trio.move_on_after(left_s):
                 await self._changed.wait()
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
-from p2p.core.manifest import ChunkRef, Manifest
+from p2p.core.limits import CHUNK_BYTES
+from p2p.core.manifest import ChunkRef, FileEntry, Manifest
 from p2p.node.chunk_store import ChunkStore
 
 
@@ -35,12 +36,13 @@ class _Location:
 
 @dataclass(frozen=True, slots=True)
 class _Released:
-    engine_peer_id: str
+    peer_id: str
     chunks: dict[bytes, _Location]
 
 
 class OutputSource:
-    """A :class:`p2p.net.bulk.ChunkSource` of released outputs: each only for the engine of its job."""
+    """A :class:`p2p.net.bulk.ChunkSource` of outputs: all of a job for its engine, and single chunks for
+    the coordinator in a dispute."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,16 +61,30 @@ class OutputSource:
             self._released[grant] = _Released(engine_peer_id, chunks)
         return grant
 
+    def release_chunk(
+        self, job_id: str, epoch: int, peer_id: str, folder: Path, entry: FileEntry, index: int
+    ) -> str:
+        """Let ``peer_id`` have one chunk, as a proof, beside those that it was let have before."""
+        ref = list(entry.refs())[index]
+        location = _Location(folder / entry.path, index * CHUNK_BYTES, ref.size_bytes)
+        grant = _proof_grant(job_id, epoch)
+        with self._lock:
+            known = self._released.get(grant)
+            chunks = known.chunks if known is not None and known.peer_id == peer_id else {}
+            self._released[grant] = _Released(peer_id, {**chunks, ref.hash: location})
+        return grant
+
     def withdraw(self, job_id: str, epoch: int) -> None:
         """Nobody gets these outputs any more."""
         with self._lock:
             self._released.pop(_grant(job_id, epoch), None)
+            self._released.pop(_proof_grant(job_id, epoch), None)
 
     def authorise(self, peer_id: str, grant: str) -> None:
         """:raises Refused: ``not_granted``."""
         with self._lock:
             released = self._released.get(grant)
-        if released is None or released.engine_peer_id != peer_id:
+        if released is None or released.peer_id != peer_id:
             raise _not_granted()
 
     def read_chunk(self, grant: str, chunk_hash: bytes, into: memoryview) -> int:
@@ -101,6 +117,10 @@ class OutputSource:
 
 def _grant(job_id: str, epoch: int) -> str:
     return f"outputs:{job_id}:{epoch}"
+
+
+def _proof_grant(job_id: str, epoch: int) -> str:
+    return f"proof:{job_id}:{epoch}"
 
 
 def _not_granted() -> Refused:

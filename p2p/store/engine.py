@@ -49,6 +49,11 @@ class JobRow:
     fetched_at_s: float | None
     charged_units: int | None
     problem: str | None
+    dispute: bytes | None
+    dispute_transaction: bytes | None
+    dispute_signature: str
+    dispute_last_valid: int
+    dispute_known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class EventRow:
 
 
 _COLUMNS = tuple(field.name for field in fields(JobRow))
-_FLAGS = ("cancel_wanted", "log_complete")
+_FLAGS = ("cancel_wanted", "log_complete", "dispute_known")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM jobs"
 _INSERT = """
     INSERT INTO jobs (job_id, revision, stage, created_at_s, updated_at_s, wallet, spec, out_folder)

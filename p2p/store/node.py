@@ -95,6 +95,7 @@ class JobRecord:
     log_bytes: int
     log_cursor: str
     log_kept: bool
+    dispute: bytes | None
 
     @property
     def key(self) -> tuple[str, int]:

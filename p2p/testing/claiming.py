@@ -49,18 +49,18 @@ async def assigned(world: Any) -> tuple[Any, Any, str, Assignment]:
     return buyer, node, view.job_id, assignment
 
 
-async def delivered(world: Any) -> tuple[Any, Any, str]:
-    """A job whose node has delivered, known on chain; its buyer is silent."""
+async def delivered(world: Any, **statement: Any) -> tuple[Any, Any, str]:
+    """A job whose node has delivered, known on chain; its buyer is silent. ``statement``: of it."""
     buyer, node, job_id, assignment = await assigned(world)
     await move(world, 100)
     await node.beat(HeldJob(job_id, 1, JobState.RUNNING, 100.0))
-    await node.deliver(assignment, 100.0)
+    await node.deliver(assignment, 100.0, **statement)
     await work(world, job_id)
     return buyer, node, job_id
 
 
-async def claimed(world: Any) -> tuple[Any, Any, str]:
-    buyer, node, job_id = await delivered(world)
+async def claimed(world: Any, **statement: Any) -> tuple[Any, Any, str]:
+    buyer, node, job_id = await delivered(world, **statement)
     await move(world, CLAIM_AFTER_S)
     assert await world.coordinator.claims.sweep() == 1
     await work(world, job_id)
@@ -90,7 +90,6 @@ async def check_paid(world: Any, buyer: Any, node: Any, job_id: str, used_units:
     assert await world.balance(node.signer.address) == parts.node_units
     assert await world.balance(buyer.signer.address) == START_UNITS - used_units
     await agrees(world, job_id)
-    await world.coordinator.follower.follow()
     lines = world.query("ledger.of_account", account=f"user:{node.signer.address}", limit=9)
     assert [line["units"] for line in lines] == ([parts.node_units] if parts.node_units else [])
     node_kinds = [entry.kind for entry in await world.chain.history(node.signer.address)]
@@ -98,5 +97,7 @@ async def check_paid(world: Any, buyer: Any, node: Any, job_id: str, used_units:
 
 
 async def agrees(world: Any, job_id: str) -> None:
-    differences = (await audit(world.db, world.chain)).differences
-    assert differences == []
+    findings = await audit(world.db, world.chain)
+    assert [text for text in findings.differences if job_id in text] == []
+    for row in world.query("ledger.users", after="", limit=100):
+        assert not any(row["wallet"] in text for text in findings.differences), findings.differences

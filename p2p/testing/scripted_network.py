@@ -24,6 +24,7 @@ from p2p.core.jobspec import JobSpec
 from p2p.core.login import uri_of
 from p2p.core.manifest import FileEntry, Manifest, make_manifest
 from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply, LoginRequest
+from p2p.core.messages.disputes import DisputeRequest, DisputeStatement, ReviewView
 from p2p.core.messages.jobs import (
     CountersignRequest,
     EventList,
@@ -41,16 +42,17 @@ from p2p.core.messages.jobs import (
     Terms,
 )
 from p2p.core.messages.transfer import LogItem, LogRequest, ManifestReply, ManifestRequest, ReceivedNotice
-from p2p.core.money import USD_MICROS, cost_units
+from p2p.core.money import USD_MICROS, Asset, cost_units, usd_to_units
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
-from p2p.core.states import JobState
+from p2p.core.states import DisputeState, JobState
 from p2p.engine.sources import InputSource
 from p2p.net.bulk import BulkServer
 from p2p.net.peer import Call, Peer
 from p2p.wire.codec import decode, encode
 
 RATE = RateTerm("cpu", 40_000, 40_000)
-"""What the scripted coordinator asks for an hour."""
+"""What the scripted coordinator asks for an hour, in USDC."""
+SOL_USD_MICROS = 150_000_000
 
 
 @dataclass
@@ -145,6 +147,7 @@ class ScriptedCoordinator:
         self._settling: tuple[Wallet, int, int] | None = None
         self.challenge_text = ""
         self.overcharge = 0
+        self.disputes: list[DisputeRequest] = []
         self._news = trio.Event()
         handlers = {
             "auth.challenge": self._challenge,
@@ -156,6 +159,7 @@ class ScriptedCoordinator:
             "job.cancel": self._cancel,
             "job.receipt": self._receipt,
             "job.countersign": self._countersign,
+            "job.dispute": self._dispute,
         }
         for method, handler in handlers.items():
             peer.serve(method, self._guarded(method, handler))
@@ -216,14 +220,30 @@ class ScriptedCoordinator:
         await self.chain.send_and_confirm(transaction)
         return self.move(job_id, JobState.REFUNDED)
 
-    async def finalize(self, job_id: str, **changes: Any) -> JobView:
-        """Claim ten seconds of a delivered job, paid after the review window; moves the chain's clock."""
+    async def claim(self, job_id: str) -> int:
+        """Claim ten seconds of a delivered job; their cost."""
         view = self.views[job_id]
         assert view.statement is not None
         owner, used = Wallet(view.buyer), cost_units(RATE.units_per_hour, 10)
         result = statement_hash(Domain.RESULT, view.statement.payload)
         claim = await self.chain.prepare_claim(self.signer, owner, JobId(job_id), used, result)
         await self.chain.send_and_confirm(claim)
+        return used
+
+    async def resolve(self, job_id: str, arbiter: Signer, units: int) -> JobView:
+        """The arbiter pays so much of a disputed claim."""
+        view = self.views[job_id]
+        assert view.review is not None
+        resolve = await self.chain.prepare_resolve(arbiter, Wallet(view.buyer), JobId(job_id), units)
+        await self.chain.send_and_confirm(resolve)
+        review = replace(view.review, dispute=DisputeState.RESOLVED, decided_units=units)
+        now_s = SYSTEM_CLOCK.now_s()
+        return self.move(job_id, JobState.SETTLED, used_units=units, review=review, updated_at_s=now_s)
+
+    async def finalize(self, job_id: str, **changes: Any) -> JobView:
+        """Claim ten seconds of a delivered job, paid after the review window; moves the chain's clock."""
+        used = await self.claim(job_id)
+        owner = Wallet(self.views[job_id].buyer)
         window_s = (await self.chain.existing_job(owner, JobId(job_id))).review_window_s
         await self.chain.ask("cyxwizAdvanceClock", window_s + 1)
         await self.chain.send_and_confirm(
@@ -255,19 +275,21 @@ class ScriptedCoordinator:
 
     async def _quote(self, call: Call) -> Quote:
         request = decode(QuoteRequest, call.payload)
-        timeout_s = request.spec.config.timeout_s
+        timeout_s, asset = request.spec.config.timeout_s, request.spec.asset
+        price = SOL_USD_MICROS if asset is Asset.SOL else USD_MICROS
+        units_per_hour = usd_to_units(RATE.usd_micros_per_hour, asset, price)
         terms = Terms(
             job_id=request.job_id,
             buyer=self.wallet,
-            asset=request.spec.asset,
-            rates=(RATE,),
+            asset=asset,
+            rates=(replace(RATE, units_per_hour=units_per_hour),),
             timeout_s=timeout_s,
-            deposit_units=cost_units(RATE.units_per_hour, timeout_s),
+            deposit_units=cost_units(units_per_hour, timeout_s),
             fee_bps=(await self.chain.config()).fee_bps,
             spec_hash=statement_hash(Domain.SPEC, encode(request.spec)),
             coordinator_wallet=self.signer.address,
             expires_at_s=int(SYSTEM_CLOCK.now_s()) + 900,
-            asset_price_usd_micros=USD_MICROS,
+            asset_price_usd_micros=price,
         )
         payload = encode(terms)
         signature = self.peer.identity.sign(signing_input(Domain.TERMS, payload))
@@ -337,3 +359,12 @@ class ScriptedCoordinator:
         }
         await self.chain.send_and_confirm(assemble(request.message, signatures, height))
         return self.move(request.job_id, JobState.SETTLED, used_units=used)
+
+    async def _dispute(self, call: Call) -> JobView:
+        request = decode(DisputeRequest, call.payload)
+        self.disputes.append(request)
+        view = self.views[request.job_id]
+        said = decode(DisputeStatement, request.statement.payload)
+        review = ReviewView(view.used_units, 0.0, DisputeState.OPEN, said.text)
+        self.views[request.job_id] = replace(view, revision=view.revision + 1, review=review)
+        return self.views[request.job_id]

@@ -130,6 +130,7 @@ READS = [
     ("p2p.node.cli", "check"),
     ("p2p.node.cli", "jobs"),
     ("p2p.node.cli", "earnings"),
+    ("p2p.node.cli", "balance"),
     ("p2p.node.cli", "set"),
     ("coordinator.cli", "status"),
     ("coordinator.cli", "nodes"),

@@ -192,7 +192,8 @@ SELECT j.queue_seq, j.job_id, j.name, j.updated_at_s, j.asset, j.used_seconds, j
     coalesce((SELECT o.signature FROM outbox o WHERE o.job_id = j.job_id AND o.kind IN ('settle', 'finalize')
         ORDER BY o.action_id DESC LIMIT 1), '') AS signature,
     (SELECT c.window_ends_at_s FROM outbox c WHERE c.job_id = j.job_id AND c.kind = 'claim'
-        AND c.state = 'confirmed' ORDER BY c.action_id DESC LIMIT 1) AS review_ends_at_s
+        AND c.state = 'confirmed' ORDER BY c.action_id DESC LIMIT 1) AS review_ends_at_s,
+    EXISTS (SELECT FROM disputes d WHERE d.job_id = j.job_id AND d.state = 'open') AS disputed
 FROM jobs j WHERE j.node_wallet = %(wallet)s AND j.queue_seq < %(before_seq)s AND j.updated_at_s >= %(since_s)s
     AND j.state IN ('running', 'delivering', 'completed', 'settled', 'cancelled')
     AND (j.state <> 'cancelled' OR j.used_units > 0)

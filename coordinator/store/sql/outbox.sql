@@ -93,9 +93,10 @@ WHERE NOT EXISTS (SELECT FROM outbox c WHERE c.job_id = w.job_id AND c.kind = 'c
 ORDER BY w.waits_since_s LIMIT %(limit)s;
 
 -- name: window_over
--- Settlements that nobody countersigned until the end of the claim's window.
+-- Settlements that nobody countersigned until the end of the claim's window, which nobody disputed.
 SELECT s.job_id FROM outbox s JOIN outbox c ON c.job_id = s.job_id AND c.kind = 'claim' AND c.state = 'confirmed'
 WHERE s.kind = 'settle' AND s.state = 'waiting' AND c.window_ends_at_s <= %(now_s)s
+    AND NOT EXISTS (SELECT FROM disputes d WHERE d.job_id = s.job_id AND d.state = 'open')
 ORDER BY s.action_id LIMIT %(limit)s;
 
 -- name: postpone
@@ -109,6 +110,25 @@ FROM outbox o JOIN jobs j USING (job_id)
 WHERE (o.state = 'failed' AND j.state NOT IN ('settled', 'refunded'))
     OR (o.state IN ('prepared', 'sent') AND o.kind <> 'close' AND o.last_error <> '' AND o.created_at_s <= %(late_s)s)
 ORDER BY o.action_id LIMIT %(limit)s;
+
+-- name: to_retry
+-- What an operator may want to be looked at again: of one job everything unfinished, else what does not succeed.
+SELECT o.* FROM outbox o JOIN jobs j USING (job_id)
+WHERE (%(job_id)s::text IS NULL OR o.job_id = %(job_id)s)
+    AND ((o.state = 'failed' AND (j.state NOT IN ('settled', 'refunded') OR o.kind = 'close'))
+        OR (o.state IN ('prepared', 'sent') AND (%(job_id)s::text IS NOT NULL OR o.last_error <> ''
+            OR (o.state = 'sent' AND o.created_at_s <= %(late_s)s))))
+ORDER BY o.action_id LIMIT %(limit)s;
+
+-- name: look_now
+UPDATE outbox SET next_try_at_s = least(next_try_at_s, %(now_s)s), attempts = 0, updated_at_s = %(now_s)s
+WHERE action_id = %(action_id)s AND state IN ('prepared', 'sent');
+
+-- name: revive
+-- What was given up is wanted again. Bytes that were stored are followed first: they may have landed, or still land.
+UPDATE outbox SET next_try_at_s = %(now_s)s, attempts = 0, updated_at_s = %(now_s)s,
+    state = CASE WHEN signed_bytes IS NOT NULL THEN 'sent' WHEN kind = 'settle' THEN 'waiting' ELSE 'prepared' END
+WHERE action_id = %(action_id)s AND state = 'failed';
 
 -- name: counts
 SELECT kind, state, count(*) AS actions FROM outbox GROUP BY kind, state ORDER BY kind, state;

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 from solders.pubkey import Pubkey
 
-from p2p.chain.addresses import ATA_PROGRAM, COMPUTE_BUDGET, SYSTEM_PROGRAM, Addresses
+from p2p.chain.addresses import ATA_PROGRAM, COMPUTE_BUDGET, LOADER, SYSTEM_PROGRAM, Addresses
+from p2p.chain.browser.explain_operator import loader_step, operator_step
 from p2p.chain.browser.request import Step
-from p2p.chain.instructions import Role, Tag
+from p2p.chain.instructions import Tag
 from p2p.chain.transaction import parse_message
 from p2p.core.money import Asset, format_amount
 
@@ -17,15 +18,16 @@ LAMPORTS_PER_SIGNATURE = 5000
 """The cluster's base fee: https://solana.com/docs/core/fees"""
 
 _UNIT_LIMIT, _UNIT_PRICE = 2, 3
-_SYSTEM_TRANSFER = 2
+_SYSTEM_CREATE, _SYSTEM_TRANSFER = 0, 2
 _MICRO = 10**6
+_DATA_SHOWN_BYTES = 64
 
 _PLAIN = {
-    Tag.ACCEPT_AUTHORITY: "Accept a role of the escrow program for this wallet.",
-    Tag.ADD_ASSET: "Let the escrow program take another asset.",
-    Tag.DISABLE_ASSET: "Stop deposits and new jobs in an asset. Withdrawals go on.",
     Tag.REVOKE: "End a session key: it can spend nothing more.",
     Tag.CANCEL: "Cancel a job that no node was given yet: its deposit returns to the buyer's balance.",
+    Tag.ASSIGN: "Give a job to a node, as the coordinator.",
+    Tag.SETTLE: "Pay for a job at once, as coordinator and buyer agreed.",
+    Tag.CLAIM: "Claim payment for a job that nobody signed for; its review time begins.",
     Tag.DISPUTE: "Dispute the result of a job: an arbiter will decide what is paid.",
     Tag.FINALIZE: "Pay a claim whose review time is over.",
     Tag.REFUND: "Return a job's whole deposit to its buyer.",
@@ -51,24 +53,42 @@ class Explainer:
         sessions = {
             _session_key(data) for program, _, data in calls if self._is(program, data, Tag.AUTHORIZE)
         }
+        payer = parse_message(message).account_keys[0]
         found = []
         for program, keys, data in calls:
             if program == COMPUTE_BUDGET:
                 continue
-            if program == self._at.program and data and data[0] in list(Tag):
-                found.append(self._escrow(Tag(data[0]), keys, data[1:]))
-            elif program == SYSTEM_PROGRAM and data[:4] == struct.pack("<I", _SYSTEM_TRANSFER):
-                found.append(_transfer(keys[1], data, to_session=keys[1] in sessions))
-            elif program == ATA_PROGRAM:
-                found.append(Step("Make the wallet's own token account, where there is none yet."))
-            else:
-                found.append(Step("Call a program that CyxWiz does not know.", (("Program", str(program)),)))
+            try:
+                step = self._known(program, keys, data, payer, sessions)
+            except (
+                struct.error,
+                IndexError,
+                ValueError,
+            ):  # shorter than its number says, or with other numbers
+                step = None
+            found.append(step or _unknown(program, data))
         return tuple(found)
+
+    def _known(
+        self, program: Pubkey, keys: list[Pubkey], data: bytes, payer: Pubkey, sessions: set[Pubkey]
+    ) -> Step | None:
+        """None: nothing that can be told in words."""
+        if program == self._at.program:
+            tag = Tag(data[0])
+            return operator_step(self._at, tag, keys, data[1:]) or self._escrow(tag, keys, data[1:])
+        if program == LOADER:
+            return loader_step(self._at, keys, data)
+        if program == SYSTEM_PROGRAM:
+            return _system(keys, data, payer, to_session=keys[1] in sessions)
+        if program == ATA_PROGRAM:
+            return Step("Make the wallet's own token account, where there is none yet.")
+        return None
 
     def _is(self, program: Pubkey, data: bytes, tag: Tag) -> bool:
         return program == self._at.program and data[:1] == bytes([tag])
 
     def _escrow(self, tag: Tag, keys: list[Pubkey], data: bytes) -> Step:
+        """An instruction of buyers, nodes, coordinator or arbiter."""
         if tag is Tag.DEPOSIT:
             return Step(f"Move {self._amount(keys[2], data)} from your wallet into your escrow balance.")
         if tag is Tag.WITHDRAW:
@@ -84,16 +104,10 @@ class Explainer:
             )
         if tag is Tag.RESOLVE:
             (units,) = struct.unpack_from("<Q", data)
-            what = "Decide a dispute. The node is paid for this much; the rest returns to the buyer."
+            what = "Decide a dispute: this much is paid to node and platform, the rest returns to the buyer."
             return Step(what, (("Base units", f"{units:,}"), ("Job account", str(keys[1]))))
-        if tag is Tag.SET_CONFIG:
-            return Step("Change the escrow program's settings.", _settings(data))
-        if tag is Tag.PROPOSE_AUTHORITY:
-            role, key = Role(data[0]).name.lower(), str(Pubkey.from_bytes(data[1:33]))
-            return Step(f"Propose a new {role} of the escrow program.", (("Key", key),))
-        if tag in _PLAIN:
-            return Step(_PLAIN[tag], (("Account", str(keys[0 if tag in _SUBJECT_FIRST else 1])),))
-        return Step(f"Escrow program: {tag.name.replace('_', ' ').lower()}.", (("Data", data.hex()),))
+        place = {**dict.fromkeys(_SUBJECT_FIRST, 0), Tag.SETTLE: 2}.get(tag, 1)
+        return Step(_PLAIN[tag], (("Account", str(keys[place])),))
 
     def _authorize(self, keys: list[Pubkey], data: bytes) -> Step:
         key, (_, expires_at_s) = Pubkey.from_bytes(data[:32]), struct.unpack_from("<Qq", data, 32)
@@ -142,23 +156,25 @@ def _session_key(data: bytes) -> Pubkey:
     return Pubkey.from_bytes(data[1:33])
 
 
-def _settings(data: bytes) -> tuple[tuple[str, str], ...]:
-    fee_bps, review_s, longest_s, paused = struct.unpack_from("<Hqq?", data, 32)
-    return (
-        ("Fee goes to", str(Pubkey.from_bytes(data[:32]))),
-        ("Fee", f"{fee_bps / 100:g} %"),
-        ("Review window", f"{review_s:,} s"),
-        ("Longest job", f"{longest_s:,} s"),
-        ("Deposits and new jobs", "paused" if paused else "open"),
-    )
-
-
-def _transfer(to: Pubkey, data: bytes, *, to_session: bool) -> Step:
-    (lamports,) = struct.unpack_from("<Q", data, 4)
+def _system(keys: list[Pubkey], data: bytes, payer: Pubkey, *, to_session: bool) -> Step | None:
+    number, lamports = struct.unpack_from("<IQ", data)
     amount = plain_amount(lamports, Asset.SOL)
+    if number == _SYSTEM_CREATE:
+        return Step(f"Pay {amount} of rent for an account.", (("Account", str(keys[1])),))
+    if number != _SYSTEM_TRANSFER:
+        return None
     if to_session:
         return Step(f"Send {amount} to that session key, for network fees and the rent of job accounts.")
-    return Step(f"Send {amount} from your wallet.", (("To", str(to)),))
+    if keys[0] != payer and keys[1] == payer:
+        return Step(f"Have {amount} back from another account.", (("From", str(keys[0])),))
+    return Step(f"Send {amount} from your wallet.", (("To", str(keys[1])),))
+
+
+def _unknown(program: Pubkey, data: bytes) -> Step:
+    """What must not be taken for anything harmless."""
+    what = "CyxWiz does not know what this does. Do not sign it unless you know exactly why it is asked for."
+    shown = data[:_DATA_SHOWN_BYTES].hex() + ("…" if len(data) > _DATA_SHOWN_BYTES else "")
+    return Step(what, (("Program", str(program)), ("Data", shown)), warning=True)
 
 
 def _time(at_s: int) -> str:

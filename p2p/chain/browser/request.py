@@ -12,10 +12,14 @@ from p2p.core.ids import Wallet
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that a transaction does, in plain words, with what must be exact beside it."""
+    """One thing that a transaction does, in plain words, with what must be exact beside it.
+
+    ``warning``: what nobody should sign without knowing exactly why.
+    """
 
     text: str
     details: tuple[tuple[str, str], ...] = ()
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,11 @@ def prepared_view(content: SiwsFields | tuple[PreparedTransaction, ...]) -> Json
         "words": {
             "fee": fee,
             "steps": [
-                {"text": step.text, "details": [list(pair) for pair in step.details]}
+                {
+                    "text": step.text,
+                    "details": [list(pair) for pair in step.details],
+                    "warning": step.warning,
+                }
                 for each in content
                 for step in each.steps
             ],

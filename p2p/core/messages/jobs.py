@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2p.core.jobspec import JobSpec
+from p2p.core.messages.disputes import ReviewView
 from p2p.core.money import Asset
 from p2p.core.signing import Signed
 from p2p.core.states import FailureCode, JobState
@@ -158,6 +159,7 @@ class JobView:
     chain: tuple[ChainEntry, ...] = ()
     misfits: tuple[RuleCount, ...] = ()
     nodes_online: int = 0
+    review: ReviewView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ class Earning:
     """One job's pay, net of the platform's fee, in base units of ``asset``.
 
     ``at_s``: when it was paid, or last moved on. ``review_ends_at_s``: it was claimed, and the buyer may sign
-    or dispute until then.
+    or dispute until then. ``disputed``: the arbiter has still to decide.
     """
 
     job_id: str
@@ -200,6 +200,7 @@ class Earning:
     used_seconds: int = 0
     review_ends_at_s: float | None = None
     seq: int = 0
+    disputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 //! Creating the program's accounts, at addresses that strangers may have funded beforehand.
 
 use crate::account::{Account, Key};
+use crate::address::{self, Joined};
 use crate::error::Outcome;
 use crate::need;
 use crate::state::VERSION;
@@ -45,19 +46,19 @@ pub fn transfer_lamports(from: &Account, to: &Account, lamports: u64) {
     sys::invoke(&Key::ZERO, [(from, true, true), (to, true, false)], &data, &[]);
 }
 
-/// Create `account` at the address of `seeds` (bump last) for `owner`.
+/// Create `account` at the canonical address of `seeds`, which is refused to be anywhere else; its bump.
 ///
-/// The System program refuses any other address than the one of these seeds, because nothing else signs
-/// for `account`. An address that holds
-/// lamports cannot be "created"; it is topped up, allocated and assigned instead, so that nobody can
-/// block it with dust.
+/// An address that holds lamports cannot be "created"; it is topped up, allocated and assigned instead, so
+/// that nobody can block it with dust.
 #[inline(never)]
-pub fn create(request: &Request) -> Outcome {
-    let Request { payer, account, space, owner, seeds } = *request;
+pub fn create(request: &Request) -> Outcome<u8> {
+    let Request { program, payer, account, space, owner, seeds } = *request;
     need!(is_vacant(account), AlreadyExists);
     // Else somebody's own wallet, signing for itself, could be made into one of the program's accounts.
     need!(account.signer == 0, WrongAddress);
-    let signer = [Signer::new(seeds)];
+    let bump = address::canonical_bump(program, &account.key, seeds)?;
+    let with_bump = Joined::new(seeds, Seed::of(&bump));
+    let signer = [Signer::new(with_bump.seeds())];
     let rent = rent_lamports(space);
     let held = account.lamports.get();
     if held == 0 {
@@ -67,7 +68,7 @@ pub fn create(request: &Request) -> Outcome {
         data[12..20].copy_from_slice(&space.to_le_bytes());
         data[20..].copy_from_slice(owner.bytes());
         sys::invoke(&Key::ZERO, [(payer, true, true), (account, true, true)], &data, &signer);
-        return Ok(());
+        return Ok(bump);
     }
     if held < rent {
         transfer_lamports(payer, account, rent - held);
@@ -80,24 +81,18 @@ pub fn create(request: &Request) -> Outcome {
     data[0] = SYSTEM_ASSIGN;
     data[4..].copy_from_slice(owner.bytes());
     sys::invoke(&Key::ZERO, [(account, true, true)], &data, &signer);
-    Ok(())
+    Ok(bump)
 }
 
 /// What [`create`] is asked for.
 pub struct Request<'a> {
+    pub program: &'a Key,
     pub payer: &'a Account,
     pub account: &'a Account,
     pub space: u64,
     pub owner: &'a Key,
+    /// Without the bump.
     pub seeds: &'a [Seed],
-}
-
-/// Refuse unless `account` is at the canonical address of `seeds`; its bump.
-#[inline(always)]
-pub fn canonical_bump(program: &Key, account: &Account, seeds: &[Seed]) -> Outcome<u8> {
-    let (key, bump) = sys::find_address(program, seeds);
-    need!(key == account.key, WrongAddress);
-    Ok(bump)
 }
 
 /// Write the first bytes of a new account.

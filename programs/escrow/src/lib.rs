@@ -9,6 +9,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod account;
+mod address;
 mod create;
 mod error;
 mod instructions;

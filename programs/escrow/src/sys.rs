@@ -49,7 +49,8 @@ macro_rules! syscalls {
 
 syscalls! {
     fn sol_invoke_signed_c(ix: *const Instruction, infos: *const Info, count: u64, signers: *const Signer, signer_count: u64) -> u64;
-    fn sol_try_find_program_address(seeds: *const Seed, count: u64, program: *const Key, out: *mut Key, bump: *mut u8) -> u64;
+    fn sol_sha256(parts: *const Seed, count: u64, out: *mut Key) -> u64;
+    fn sol_curve_validate_point(curve: u64, point: *const Key, out: *mut Key) -> u64;
     fn sol_get_clock_sysvar(out: *mut Clock) -> u64;
     fn sol_memcpy_(to: *mut u8, from: *const u8, len: u64);
     fn sol_memmove_(to: *mut u8, from: *const u8, len: u64);
@@ -84,8 +85,9 @@ mod intrinsics {
     }
 }
 
-/// One seed of a program address.
+/// One seed of a program address, or any bytes to hash.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub struct Seed {
     bytes: *const u8,
     len: u64,
@@ -100,6 +102,12 @@ impl Seed {
     #[inline(always)]
     pub fn key(key: &Key) -> Seed {
         Seed::new(key.bytes())
+    }
+
+    /// The bytes of a value without padding.
+    #[inline(always)]
+    pub fn of<T>(value: &T) -> Seed {
+        Seed { bytes: value as *const T as *const u8, len: core::mem::size_of::<T>() as u64 }
     }
 }
 
@@ -189,14 +197,18 @@ pub fn invoke<const N: usize>(program: &Key, accounts: [(&Account, bool, bool); 
     }
 }
 
-/// The canonical program address of `seeds` and its bump. 1,500 compute units per bump tried.
 #[inline(always)]
-pub fn find_address(program: &Key, seeds: &[Seed]) -> (Key, u8) {
-    let mut key = Key::ZERO;
-    let mut bump = 0;
-    // SAFETY: pointers to live values. Not found aborts the program.
-    unsafe { sol_try_find_program_address(seeds.as_ptr(), seeds.len() as u64, program, &mut key, &mut bump) };
-    (key, bump)
+pub fn sha256(parts: &[Seed], hash: &mut Key) {
+    // SAFETY: pointers to live values.
+    unsafe { sol_sha256(parts.as_ptr(), parts.len() as u64, hash) };
+}
+
+/// Whether the bytes are a point of the curve of which wallets' keys are.
+#[inline(always)]
+pub fn is_on_curve(point: &Key) -> bool {
+    const EDWARDS: u64 = 0;
+    // SAFETY: a pointer to a live value; the result is in the return value, and nothing is written.
+    unsafe { sol_curve_validate_point(EDWARDS, point, core::ptr::null_mut()) == 0 }
 }
 
 #[repr(C)]

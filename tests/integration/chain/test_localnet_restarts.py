@@ -13,13 +13,13 @@ import pytest
 import trio
 
 from p2p.chain.config import ChainConfig
-from p2p.chain.deploy import bootstrap
+from p2p.chain.deploy import bootstrap, deploy_program
 from p2p.chain.errors import ProgramRefused
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.faucet import faucet
 from p2p.chain.instructions import transfer_lamports
 from p2p.chain.keys import Signer
-from p2p.chain.loader import deploy_program, deployed_program
+from p2p.chain.loader import deployed_program
 from p2p.chain.localnet import open_localnet
 from p2p.chain.localnet_chain import NotLanded
 from p2p.chain.program import escrow_program
@@ -141,14 +141,19 @@ async def test_another_build_of_the_program_is_an_upgrade(net: Any) -> None:
         other = bytearray(escrow_program())
         assert other.count(b"session") >= 1
         other[other.index(b"session")] ^= 1
-        await deploy_program(chain, keys.admin, keys.program, bytes(other))
-        assert (await deployed_program(chain) or b"").startswith(bytes(other))
+        await deploy_program(chain, net.folder, keys, bytes(other))
+        found = await deployed_program(chain)
+        assert found is not None
+        assert found.is_exactly(bytes(other))
         landed = len(net.chain.landed)
-        await deploy_program(chain, keys.admin, keys.program, bytes(other))
+        await deploy_program(chain, net.folder, keys, bytes(other))
         assert len(net.chain.landed) == landed
     assert await bootstrap(net.url, net.folder) == config
     async with EscrowClient(config) as chain:
-        assert (await deployed_program(chain) or b"").startswith(escrow_program())
+        found = await deployed_program(chain)
+        assert found is not None
+        assert found.is_exactly(escrow_program())
+        assert found.authority == keys.admin.address
         assert (await chain.config()).coordinator == keys.coordinator.address
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,12 +15,15 @@ import psycopg
 import pytest
 import trio
 from psycopg.conninfo import make_conninfo
+from rich.console import Console
 from solders.pubkey import Pubkey
 
+from coordinator.cli import main
 from coordinator.domain.settings import Settings
 from coordinator.service.app import Coordinator
 from coordinator.service.context import Context, Effect, no_effect
-from coordinator.service.follower import Follower
+from coordinator.service.files import CoordinatorFiles
+from coordinator.service.keyring import Keyring
 from coordinator.store.database import Database
 from coordinator.store.embedded import EmbeddedPostgres
 from coordinator.store.migrate import migrate
@@ -35,6 +40,7 @@ from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import CyxWizError
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset
+from p2p.local.home import HOME_VARIABLE
 from p2p.net.identity import PeerIdentity
 from p2p.testing.marketplace import DEADLINE_S, Buyer, MovableClock, Node, Wire
 
@@ -74,31 +80,9 @@ def empty_dsn(postgres: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def dsn(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A migrated database; beside a chain, one whose ledger knows what other tests have done there."""
-    if "localnet" in request.fixturenames:
-        yield from _database(postgres, _followed(postgres, request.getfixturevalue("localnet")))
-    else:
-        yield from _database(postgres, "migrated")
-
-
-_templates: dict[Path, str] = {}
-
-
-def _followed(server: str, localnet: Localnet) -> str:
-    """The name of a database whose ledger has read all of a chain's history."""
-    if localnet.folder not in _templates:
-        name = _templates[localnet.folder] = f"followed{len(_templates)}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
-    trio.run(_follow, make_conninfo(server, dbname=_templates[localnet.folder]), localnet)
-    return _templates[localnet.folder]
-
-
-async def _follow(dsn: str, localnet: Localnet) -> None:
-    with Database(dsn) as db:
-        async with EscrowClient(localnet.config, SYSTEM_CLOCK) as chain:
-            await Follower(db, chain, SYSTEM_CLOCK).follow()
+def dsn(postgres: str) -> Iterator[str]:
+    """A migrated database."""
+    yield from _database(postgres, "migrated")
 
 
 def _database(server: str, template: str) -> Iterator[str]:
@@ -242,7 +226,10 @@ WorldMaker = Callable[..., Any]
 
 @pytest.fixture
 def make_world(db: Database, localnet: Localnet) -> WorldMaker:
-    """``async with make_world(effect=…, run=False)``: a coordinator that serves; ``run``: its loops too."""
+    """``async with make_world(effect=…, run=False)``: a coordinator that serves; ``run``: its loops too.
+
+    ``folder``: where its keys lie, if it is to find them itself.
+    """
     identity = PeerIdentity.ephemeral()
 
     @asynccontextmanager
@@ -252,13 +239,25 @@ def make_world(db: Database, localnet: Localnet) -> WorldMaker:
         run: bool = True,
         clock: MovableClock | None = None,
         settings: Settings = Settings(),
+        folder: Path | None = None,
     ) -> AsyncIterator[World]:
         clock = clock or MovableClock()
         async with EscrowClient(localnet.config, clock) as chain, trio.open_nursery() as nursery:
             on_chain = await chain.config()
             wire = Wire()
+            keyring = Keyring(files=CoordinatorFiles(folder) if folder else None)
+            keyring.look_again()
             context = Context(
-                db, clock, identity, localnet.coordinator, chain, on_chain, wire, effect, settings=settings
+                db,
+                clock,
+                identity,
+                keyring.find(on_chain.coordinator) or localnet.coordinator,
+                chain,
+                on_chain,
+                wire,
+                effect,
+                settings=settings,
+                keyring=keyring,
             )
             coordinator = Coordinator(context)
             world = World(db, chain, localnet, on_chain, clock, wire, coordinator, identity)
@@ -305,3 +304,27 @@ def refused() -> Callable[[str], Any]:
             return True
 
     return Expect
+
+
+@pytest.fixture
+def cli(tmp_path: Path, localnet: Any, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``await cli("disputes", …)``: exit code, standard output, standard error."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text(localnet.config.to_toml())
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+
+    def run(arguments: tuple[str, ...]) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["cyxwiz-coordinator", *arguments, "--dsn", dsn])
+        monkeypatch.setattr("p2p.local.cli.out", Console(file=out, width=200))
+        monkeypatch.setattr("p2p.local.cli.err", Console(file=err, width=200))
+        with redirect_stdout(out), pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), out.getvalue(), err.getvalue()
+
+    async def asked(*arguments: str) -> tuple[int, str, str]:
+        return await trio.to_thread.run_sync(run, arguments)
+
+    return asked

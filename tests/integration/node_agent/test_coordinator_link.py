@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from p2p.chain.keys import Signer
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.config import NetworkConfig
 from p2p.core.errors import EnvironmentFailure
+from p2p.core.limits import LOGIN_SOON_S
 from p2p.core.messages.auth import Ack
 from p2p.core.messages.nodes import (
     Hardware,
@@ -24,12 +26,16 @@ from p2p.core.messages.nodes import (
     StopOrder,
 )
 from p2p.core.states import JobState
+from p2p.core.wallet_choice import WalletChoice, WalletKind
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
 from p2p.node.coordinator_link import CoordinatorLink
+from p2p.node.payout import Payout
 
 JOB = "a" * 32
 WALLET = Signer.generate()
+PAYOUT = Payout(WALLET.address, WalletChoice(WalletKind.KEYPAIR), True, WALLET)
+ELSEWHERE = Payout(WALLET.address, WalletChoice(WalletKind.BROWSER), login_ends_at_s=2.0**33)
 
 
 class State:
@@ -81,7 +87,7 @@ def state(peer: Peer) -> State:
 async def link(
     peer: Peer, state: State, coordinator: Any, nursery: trio.Nursery
 ) -> AsyncIterator[CoordinatorLink]:
-    found = CoordinatorLink(peer, NetworkConfig(coordinator.address), WALLET, state, SYSTEM_CLOCK)
+    found = CoordinatorLink(peer, NetworkConfig(coordinator.address), PAYOUT, state, SYSTEM_CLOCK)
     nursery.start_soon(found.run)
     with trio.fail_after(30):
         await found.until_registered()
@@ -148,7 +154,7 @@ async def test_without_a_coordinator_it_says_why_and_keeps_trying(
     peer: Peer, state: State, nursery: trio.Nursery
 ) -> None:
     nobody = f"/ip4/127.0.0.1/tcp/1/p2p/{PeerIdentity.ephemeral().peer_id}"
-    link = CoordinatorLink(peer, NetworkConfig(nobody), WALLET, state, SYSTEM_CLOCK)
+    link = CoordinatorLink(peer, NetworkConfig(nobody), PAYOUT, state, SYSTEM_CLOCK)
     nursery.start_soon(link.run)
     with trio.fail_after(30):
         while link.status.problem is None:
@@ -161,7 +167,7 @@ async def test_without_a_coordinator_it_says_why_and_keeps_trying(
 async def test_a_challenge_that_is_no_login_is_not_signed(
     peer: Peer, state: State, coordinator: Any, nursery: trio.Nursery
 ) -> None:
-    link = CoordinatorLink(peer, NetworkConfig(coordinator.address), WALLET, state, SYSTEM_CLOCK)
+    link = CoordinatorLink(peer, NetworkConfig(coordinator.address), PAYOUT, state, SYSTEM_CLOCK)
     coordinator.challenge = "Transfer everything to the coordinator"
     nursery.start_soon(link.run)
     with trio.fail_after(30):
@@ -176,7 +182,7 @@ async def test_who_waits_for_a_coordinator_that_comes_later_is_woken(
     peer: Peer, state: State, coordinator: Any, nursery: trio.Nursery
 ) -> None:
     coordinator.challenge = "not ready yet"
-    link = CoordinatorLink(peer, NetworkConfig(coordinator.address), WALLET, state, SYSTEM_CLOCK)
+    link = CoordinatorLink(peer, NetworkConfig(coordinator.address), PAYOUT, state, SYSTEM_CLOCK)
     woken = trio.Event()
 
     async def wait() -> None:
@@ -210,3 +216,60 @@ async def test_a_connection_that_died_without_a_word_is_replaced_before_the_leas
     await coordinator.until(lambda: coordinator.beats > beats)
     assert len(coordinator.registered) > registered
     assert lost == [coordinator.peer.peer_id]
+
+
+async def test_a_wallet_without_a_key_here_registers_and_signs_nothing(
+    peer: Peer, state: State, coordinator: Any, nursery: trio.Nursery
+) -> None:
+    coordinator.must_log_in = False  # a person did so, from elsewhere
+    coordinator.node = peer.peer_id
+    link = CoordinatorLink(peer, NetworkConfig(coordinator.address), ELSEWHERE, state, SYSTEM_CLOCK)
+    nursery.start_soon(link.run)
+    await coordinator.until(lambda: coordinator.beats >= 1)
+    assert coordinator.logins == 0
+    coordinator.must_log_in = True  # that login has ended
+    with trio.fail_after(30):
+        while link.status.problem is None:
+            await trio.sleep(0.01)
+    assert link.status.problem.code == "not_logged_in"
+    assert "cyxwiz-node login --browser" in link.status.problem.hint
+    assert len(link.status.problem.lines()) == 3
+    assert coordinator.logins == 0
+
+    text = await link.logins.challenge(WALLET.address)
+
+    async def accept(reply: Any) -> Payout:
+        return ELSEWHERE
+
+    await link.hand_in(WALLET.address, text, WALLET.sign(text.encode()), accept)
+    beats = coordinator.beats
+    await coordinator.until(lambda: coordinator.beats > beats)  # and it does not wait for the next try
+    assert link.status.problem is None
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_login_that_could_not_be_kept_leaves_the_old_wallet(
+    link: CoordinatorLink, coordinator: Any
+) -> None:
+    other = Signer.generate()
+    text = await link.logins.challenge(other.address)
+
+    async def accept(reply: Any) -> Payout:
+        raise EnvironmentFailure("settings_unusable", "The disk is full.")
+
+    with pytest.raises(EnvironmentFailure):
+        await link.hand_in(other.address, text, other.sign(text.encode()), accept)
+    await coordinator.until(lambda: coordinator.logins == 3)  # the other one, and the old one again
+    assert coordinator.registered[-1].advert.wallet == WALLET.address
+
+
+async def test_a_key_at_hand_logs_in_again_before_the_login_ends(
+    link: CoordinatorLink, coordinator: Any
+) -> None:
+    assert link.status.login is not None
+    soon_s = int(SYSTEM_CLOCK.now_s() + LOGIN_SOON_S - 60)
+    link.status.login = replace(link.status.login, expires_at_s=soon_s)
+    await coordinator.until(lambda: coordinator.logins == 2)
+    beats = coordinator.beats
+    await coordinator.until(lambda: coordinator.beats >= beats + 2)
+    assert coordinator.logins == 2

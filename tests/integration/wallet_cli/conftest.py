@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ from p2p.core.money import Asset
 from p2p.core.paths import Home
 from p2p.local.home import HOME_VARIABLE
 from p2p.local.platform import is_locked, kill, lock_owner
+from p2p.node.settings import NodeSettings, save_settings, settings_path
 from p2p.testing.browser import Tab, chromium, open_tab
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -99,6 +100,7 @@ class Person:
     keypair: Keypair
     config: ChainConfig
     environment: dict[str, str] = field(default_factory=dict)
+    program: str = "p2p.engine.cli"
 
     @property
     def signer(self) -> Signer:
@@ -113,7 +115,7 @@ class Person:
         return file
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "p2p.engine.cli", *arguments]
+        return [sys.executable, "-m", self.program, *arguments]
 
     def variables(self) -> dict[str, str]:
         here = {
@@ -160,6 +162,18 @@ class Person:
                 check=False,
             )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    async def at_the_page(self, drive: Callable[[], Awaitable[object]], *arguments: str) -> Done:
+        """Run a command, and do on its page what ``drive`` does; how the command ended."""
+        ended: list[Done] = []
+
+        async def command() -> None:
+            ended.append(await self.run(*arguments))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(command)
+            await drive()
+        return ended[0]
 
     def stop_agent(self) -> None:
         if is_locked(self.home.engine.lock):
@@ -287,6 +301,21 @@ def station(localnet: Localnet, _coordinator: str, tmp_path: Path) -> Iterator[S
 @pytest.fixture
 def person(station: Station) -> Person:
     return station.person()
+
+
+@pytest.fixture
+def seller(station: Station) -> Iterator[Person]:
+    """A person whose commands are those of ``cyxwiz-node``."""
+    seller = station.person()
+    seller.program = "p2p.node.cli"
+    seller.home.node.folder.mkdir(mode=0o700)
+    settings = NodeSettings(listen=("/ip4/127.0.0.1/tcp/0",))
+    save_settings(settings_path(seller.home.node.folder), settings)
+    yield seller
+    if is_locked(seller.home.node.lock):
+        pid = lock_owner(seller.home.node.lock)
+        if pid is not None:
+            kill(pid)
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-import trio
 
 from p2p.chain.escrow import EscrowClient
 from p2p.core.ids import JobId, new_job_id
@@ -16,19 +14,6 @@ from p2p.testing.browser import open_tab
 
 pytestmark = pytest.mark.process
 Station, Browser, Person = Any, Any, Any  # of conftest.py
-
-
-async def at_the_page(person: Person, drive: Callable[[], Awaitable[object]], *arguments: str) -> Any:
-    """Run a command, and do on its page what ``drive`` does; how the command ended."""
-    ended: list[Any] = []
-
-    async def command() -> None:
-        ended.append(await person.run(*arguments))
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(command)
-        await drive()
-    return ended[0]
 
 
 async def test_one_page_logs_in_and_authorises_the_session_keys(
@@ -52,7 +37,7 @@ async def test_one_page_logs_in_and_authorises_the_session_keys(
         await browser.sign()
         await browser.see("This computer can pay for jobs")
 
-    done = await at_the_page(person, drive, "login", "--json")
+    done = await person.at_the_page(drive, "login", "--json")
     found = done.json
     assert (found["wallet"], found["cluster"]) == (wallet, "localnet")
     assert found["expires_at_s"] > 0
@@ -75,7 +60,7 @@ async def test_money_goes_in_and_out_by_the_page(
         await browser.sign()
         await browser.see("You are logged in")  # and nothing else is asked: there is nothing to spend
 
-    assert (await at_the_page(person, log_in, "login")).code == 0
+    assert (await person.at_the_page(log_in, "login")).code == 0
 
     async def deposit() -> None:
         await browser.arrive()
@@ -86,7 +71,7 @@ async def test_money_goes_in_and_out_by_the_page(
         await browser.sign()
         await browser.see("2.5 USDC deposited")
 
-    done = await at_the_page(person, deposit, "wallet", "deposit", "2.5", "--json")
+    done = await person.at_the_page(deposit, "wallet", "deposit", "2.5", "--json")
     usdc = done.json["assets"][1]
     assert (usdc["escrow_units"], usdc["session"]["remaining_units"]) == (2_500_000, 2_500_000)
 
@@ -97,7 +82,7 @@ async def test_money_goes_in_and_out_by_the_page(
         await browser.click("Cancel")
         await browser.see("Cancelled")
 
-    done = await at_the_page(person, decline, "wallet", "withdraw", "1")
+    done = await person.at_the_page(decline, "wallet", "withdraw", "1")
     assert done.code == 4
     assert "You cancelled on the wallet page." in done.stderr
     assert len(done.stderr.strip().splitlines()) == 3
@@ -109,7 +94,7 @@ async def test_money_goes_in_and_out_by_the_page(
         await browser.sign()
         await browser.see("2.5 USDC withdrawn")
 
-    found = (await at_the_page(person, withdraw, "wallet", "withdraw", "all", "--json")).json
+    found = (await person.at_the_page(withdraw, "wallet", "withdraw", "all", "--json")).json
     assert found["units"] == 2_500_000
     assert await chain.balance(person.signer.address, Asset.USDC) == 0
     too_much = person("wallet", "withdraw", "1")
@@ -135,7 +120,7 @@ async def test_another_account_than_the_one_logged_in_signs_nothing(
         await browser.sign()
         await browser.see("You are logged in")
 
-    await at_the_page(person, log_in, "login")
+    await person.at_the_page(log_in, "login")
     async with open_tab(debugger, type(browser)) as elsewhere:
         await elsewhere.serve(person, 251)
 
@@ -145,7 +130,7 @@ async def test_another_account_than_the_one_logged_in_signs_nothing(
             assert person.signer.address in await elsewhere.see("uses another account")
             await elsewhere.click("Cancel")
 
-        done = await at_the_page(person, other, "wallet", "deposit", "1")
+        done = await person.at_the_page(other, "wallet", "deposit", "1")
     assert done.code == 4
     assert "You cancelled on the wallet page." in done.stderr
     assert "Nothing was signed, and no money moved." in done.stderr
@@ -181,7 +166,7 @@ async def test_a_deposit_is_taken_back_by_the_page_alone(
         await browser.sign()
         await browser.see("The deposit is in your escrow balance again")
 
-    found = (await at_the_page(person, drive, "wallet", "reclaim", job_id[:6], "--browser", "--json")).json
+    found = (await person.at_the_page(drive, "wallet", "reclaim", job_id[:6], "--browser", "--json")).json
     assert (found["job_id"], found["units"], found["asset"]) == (job_id, 700_000, "usdc")
     assert await chain.balance(person.signer.address, Asset.USDC) == balance + 700_000
     assert not person.home.engine.lock.exists()  # no agent was needed

@@ -96,3 +96,52 @@ async def test_the_history_goes_into_a_spreadsheet(person: Person, chain: Escrow
     assert [row["job"] for row in rows] == ["", job_id, job_id, "", ""]
     assert rows[-1]["signature"] == found["signature"]
     assert all(row["at"].endswith("Z") and row["explorer"] == "" for row in rows)
+
+
+async def spends(chain: EscrowClient, person: Person, asset: Asset = Asset.USDC) -> tuple[int, int]:
+    """What this computer's key may spend, and for how many days."""
+    (key,) = [
+        entry["key"]
+        for entry in person("wallet", "sessions", "--json").json
+        if entry["here"] and entry["asset"] == asset.value
+    ]
+    session = await chain.session(person.signer.address, key)
+    assert session is not None
+    return session.remaining_units, round((session.expires_at_s - await chain.chain_time_s()) / 86_400)
+
+
+async def test_the_buyer_chooses_how_much_and_how_long(person: Person, chain: EscrowClient) -> None:
+    await chain.deposit(person.signer, Asset.USDC, 3_000_000)
+    login = ("login", "--keypair", str(person.keypair_file))
+    assert person(*login).code == 0
+    assert await spends(chain, person) == (3_000_000, 30)
+    assert person(*login, "--allow", "0.5", "--days", "7").code == 0
+    assert await spends(chain, person) == (500_000, 7)
+    assert person("wallet", "deposit", "1", "--yes").code == 0  # fills it up to what was chosen
+    assert await spends(chain, person) == (500_000, 7)
+    assert person(*login).code == 0  # and a login that says nothing changes nothing
+    assert await spends(chain, person) == (500_000, 7)
+
+    unasked = person("wallet", "sessions", "renew", "--days", "3")
+    assert (unasked.code, "no terminal to ask" in unasked.stderr) == (2, True)
+    assert await spends(chain, person) == (500_000, 7)
+    done = person("wallet", "sessions", "renew", "--days", "3", "--allow", "1.25", "--yes", "--json").json
+    assert len(done["signatures"]) == 1
+    assert done["assets"][1]["session"]["remaining_units"] == 1_250_000
+    assert await spends(chain, person) == (1_250_000, 3)
+    assert person("wallet", "sessions", "renew", "--allow", "ALL", "--yes").code == 0
+    assert await spends(chain, person) == (4_000_000, 3)
+
+    await chain.deposit(person.signer, Asset.SOL, 100_000_000)
+    done = person("wallet", "sessions", "renew", "--allow", "0.02", "--asset", "sol", "--days", "30", "--yes")
+    assert "SESSION KEY MAY SPEND" in done.stdout
+    assert await spends(chain, person, Asset.SOL) == (20_000_000, 30)
+    assert await spends(chain, person) == (4_000_000, 30)
+    for wrong in (("--days", "90"), ("--days", "0"), ("--allow", "-1"), ("--allow", "x"), ("--asset", "sol")):
+        assert person("wallet", "sessions", "renew", *wrong, "--yes").code == 2
+
+
+async def test_without_a_balance_there_is_nothing_to_renew(person: Person) -> None:
+    assert person("login", "--keypair", str(person.keypair_file)).code == 0
+    done = person("wallet", "sessions", "renew", "--yes")
+    assert (done.code, "Nothing is in escrow" in done.stdout) == (0, True)

@@ -50,6 +50,7 @@ def test_a_fault_says_its_numbers() -> None:
 
 def test_the_feed_is_named_or_follows_from_the_cluster() -> None:
     assert parse_settings("[chain]\nx = 1\n") == Settings()
+    assert parse_settings("[coordinator]\nfee_payer = false\n") == Settings(fee_payer=False)
     assert Settings().feed_on("localnet") is SolFeed.ADMIN
     assert Settings().feed_on("devnet") is Settings().feed_on("mainnet") is SolFeed.PYTH
     named = parse_settings(f'[prices]\nsol_feed = "pyth"\npyth_account = "{SOL_USD_ACCOUNT}"\n')
@@ -67,6 +68,7 @@ def test_the_feed_is_named_or_follows_from_the_cluster() -> None:
         "[prices]\npyth_account = 1",
         '[prices]\npyth_account = "0"',
         '[prices]\nsol_fed = "pyth"',
+        '[coordinator]\nfee_payer = "yes"',
     ],
 )
 def test_settings_that_are_wrong_are_refused(text: str) -> None:

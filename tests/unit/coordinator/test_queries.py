@@ -27,7 +27,9 @@ def test_a_sloppy_file_is_refused(text: str) -> None:
 
 def test_every_query_is_used_and_every_use_has_a_query() -> None:
     sources = "\n".join(path.read_text() for path in ROOT.rglob("*.py"))
-    used = set(re.findall(r'"((?:jobs|nodes|ledger|outbox|logins|rates)\.[a-z_]+)"', sources))
+    used = set(
+        re.findall(r'"((?:jobs|nodes|ledger|outbox|logins|rates|disputes|sponsored)\.[a-z_]+)"', sources)
+    )
     assert used == set(load_all())
 
 

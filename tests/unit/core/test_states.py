@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from p2p.core.errors import Refused
-from p2p.core.states import TRANSITIONS, FailureCode, JobState, check_transition
+from p2p.core.states import (
+    DISPUTE_TRANSITIONS,
+    TRANSITIONS,
+    DisputeState,
+    FailureCode,
+    JobState,
+    check_dispute_step,
+    check_transition,
+)
 
 
 def test_every_state_is_in_the_table_and_reachable() -> None:
@@ -47,3 +55,15 @@ def test_every_failure_has_words_of_its_own() -> None:
     assert len({code.words for code in FailureCode}) == len(FailureCode)
     assert not FailureCode.NODE_LOST.is_buyers
     assert FailureCode.OUT_OF_MEMORY.is_buyers
+
+
+def test_a_dispute_ends_once() -> None:
+    assert set(DISPUTE_TRANSITIONS) == set(DisputeState)
+    assert {state for state in DisputeState if not state.is_final} == {DisputeState.OPEN}
+    for old in DisputeState:
+        for new in DisputeState:
+            if old is DisputeState.OPEN and new is not old:
+                check_dispute_step(old, new)
+            else:
+                with pytest.raises(Refused, match=f"{old.value} cannot become {new.value}"):
+                    check_dispute_step(old, new)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2p.core.states import DisputeState
 from p2p.core.text import is_clean
 from p2p.engine import render
 
@@ -40,6 +41,7 @@ def job(**fields: Any) -> dict[str, Any]:
         "failure_words": "",
         "detail": "",
         "problem": None,
+        "review": None,
         "cancel_wanted": False,
         "out": "/out",
         "verified_root": None,
@@ -79,6 +81,7 @@ def plan(**fields: Any) -> dict[str, Any]:
         "cheapest_units": 40_000,
         "deposit_units": 400_000,
         "balance_units": 2_000_000,
+        "fees_paid_by": "session key",
         "out": "/out",
         **fields,
     }
@@ -126,6 +129,7 @@ def test_the_plan_says_what_is_sent_what_it_costs_and_what_comes_back() -> None:
         assert part in shown
     assert "internet" not in shown
     assert "SOL" not in shown
+    assert "fees are paid by the coordinator" in text(render.plan_lines(plan(fees_paid_by="coordinator")))
     in_sol = plan(asset="sol", decimals=9, asset_price_usd_micros=152_340_000)
     assert "1 SOL = $152.34, fixed for this job" in text(render.plan_lines(in_sol))
     assert "internet" in text(render.plan_lines(plan(network="outbound")))
@@ -226,3 +230,50 @@ def test_steps_that_say_nothing_new_are_quiet_unless_they_explain_something() ->
     assert render.is_quiet(event)
     assert not render.is_quiet({**event, "detail": "data/x changed"})
     assert not render.is_quiet({**event, "from": "coordinator"})
+
+
+def test_what_a_dispute_means_is_said_before_the_yes() -> None:
+    terms = {
+        "job_id": "ab" * 16,
+        "asset": "usdc",
+        "deposit_units": 1_000_000,
+        "claimed_units": 250_000,
+        "window_ends_at_s": 1_800_000_000.0,
+        "resolve_by_s": 1_800_090_000.0,
+    }
+    lines = dict(render.dispute_lines(terms))
+    assert lines["claimed"].startswith("0.250000 USDC of the 1.000000 USDC in escrow")
+    assert "undisputed, it is paid then" in lines["until"]
+    assert "an arbiter decides how much of the 0.250000 USDC the node gets" in lines["disputed"]
+    assert "proves some of the outputs" in lines["evidence"]
+
+
+def review(**changes: Any) -> dict[str, Any]:
+    found = {
+        "claimed_units": 250_000,
+        "window_ends_at_s": 1_800_000_000.0,
+        "dispute": "open",
+        "reason": "\x1b[31mempty\nmodel",
+        "answer": "",
+        "opened_at_s": 1_799_000_000.0,
+        "resolve_by_s": 1_800_090_000.0,
+        "ended_at_s": 0.0,
+        "decided_units": None,
+    }
+    return {"asset": "usdc", "final": False, "review": {**found, **changes}}
+
+
+def test_a_claim_and_its_dispute_are_shown_clean() -> None:
+    assert "you can dispute it until" in dict(render.review_lines(review(dispute=None)))["claim"]
+    assert list(render.review_lines({**review(dispute=None), "final": True})) == []
+    lines = dict(render.review_lines(review()))
+    assert lines["reason"] == "empty model"
+    assert lines["decision"].startswith("the arbiter's, until")
+    assert "node says" not in lines
+    decided = review(dispute="resolved", decided_units=100_000, answer="It\x9b31m ran.")
+    lines = dict(render.review_lines(decided))
+    assert lines["node says"] == "It ran."
+    assert lines["decision"].startswith("the arbiter has decided")
+    assert lines["decision"].endswith("0.100000 USDC paid")
+    for state in DisputeState:
+        assert list(render.review_lines(review(dispute=state.value, decided_units=0)))

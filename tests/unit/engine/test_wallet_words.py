@@ -11,8 +11,8 @@ import pytest
 
 from p2p.chain.owners import open_page
 from p2p.core.errors import UserError
+from p2p.engine.cli_history import history_csv
 from p2p.engine.cli_sessions import chosen
-from p2p.engine.cli_wallet import history_csv
 
 ENTRY: dict[str, Any] = {
     "kind": "settle",
@@ -24,6 +24,9 @@ ENTRY: dict[str, Any] = {
     "signature": "5sig",
     "explorer": "https://explorer.solana.com/tx/5sig?cluster=devnet",
     "at_s": 1_700_000_000,
+    "usd_micros": 225_000_000,
+    "ledger": "posted",
+    "ledger_words": "posted",
 }
 
 
@@ -43,13 +46,16 @@ def test_a_line_says_all_of_it() -> None:
         "name": "digits",
         "signature": "5sig",
         "explorer": "https://explorer.solana.com/tx/5sig?cluster=devnet",
+        "usd": "225.00",
+        "ledger": "posted",
     }
 
 
 def test_what_is_not_known_is_empty() -> None:
-    found = row(asset=None, job_id=None, job_name=None, explorer=None, at_s=None)
+    unknown = ("asset", "job_id", "job_name", "explorer", "at_s", "usd_micros", "ledger")
+    found = row(**dict.fromkeys(unknown))
     assert {name for name, text in found.items() if text} == {"what", "signature"}
-    assert history_csv([]).strip() == "at,what,asset,units,amount,job,name,signature,explorer"
+    assert history_csv([]).strip() == "at,what,asset,units,amount,job,name,signature,explorer,usd,ledger"
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])

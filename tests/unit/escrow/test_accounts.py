@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -176,9 +177,8 @@ def test_a_program_address_of_other_seeds(stage: Any) -> None:
     node = stage.box.signer()
     assign = stage.ix_assign(stage.opened(), node)
     stage.refused("wrong_address", replaced(assign, 2, elsewhere), stage.coordinator)
-    # the System program itself refuses: the seeds do not sign for that address
-    opened = stage.box.send(replaced(stage.ix_open(stage.box.job_id()), 5, elsewhere), stage.buyer)
-    assert not opened.ok
+    opened = replaced(stage.ix_open(stage.box.job_id()), 5, elsewhere)
+    stage.refused("wrong_address", opened, stage.buyer)
     assert stage.box.data(elsewhere) is None
 
 
@@ -195,13 +195,47 @@ def test_a_wallet_does_not_become_an_account_of_the_program(stage: Any) -> None:
         stage.refused("wrong_address", wallet, stage.buyer, key)
 
 
-def test_a_lower_bump_gives_no_second_job_of_the_same_id_where_one_reads_it(stage: Any) -> None:
-    """Open takes the bump that it is told; what counts is the canonical address, which stays vacant."""
+def other_addresses(program: Pubkey, *seeds: bytes) -> list[Pubkey]:
+    """Every address that the seeds give with another bump than the canonical one."""
+    _, canonical = Pubkey.find_program_address(list(seeds), program)
+    tail = bytes(program) + b"ProgramDerivedAddress"
+    hashed = [sha256(b"".join(seeds) + bytes([bump]) + tail).digest() for bump in range(canonical)]
+    return [key for key in map(Pubkey, hashed) if not key.is_on_curve()]
+
+
+def test_no_account_is_made_at_a_lower_bump(stage: Any) -> None:
+    """Else somebody had two balances, or one job id two jobs."""
+    ready(stage)
+    at, who, key, job_id = stage.box.addresses, stage.box.person(), stage.box.signer(), stage.box.job_id()
+    owner, mint = bytes(to_pubkey(who.address)), bytes(at.mint(stage.asset))
+    authorize = stage.build.authorize(who.address, key.address, stage.asset, 5, stage.box.now_s + 60)
+    steps = [
+        (stage.build.deposit(who.address, stage.asset, 5), 3, (b"balance", mint, owner), who),
+        (authorize, 1, (b"session", owner, bytes(to_pubkey(key.address))), who),
+        (
+            stage.ix_open(job_id),
+            5,
+            (b"job", bytes(to_pubkey(stage.buyer.address)), bytes.fromhex(job_id)),
+            stage.buyer,
+        ),
+    ]
+    for step, slot, seeds, signer in steps:
+        elsewhere = other_addresses(at.program, *seeds)
+        assert len(elsewhere) > 50
+        for address in elsewhere[-5:]:
+            stage.refused("wrong_address", replaced(step, slot, address), signer)
+            assert stage.box.data(address) is None
+        stage.box.must(step, signer)
+
+
+def test_a_low_bump_is_found(stage: Any) -> None:
+    """The program's search and the client's agree, however far they have to go."""
     stage.deposit()
-    job_id = stage.box.job_id()
-    step = stage.ix_open(job_id)
-    canonical = bytes(step.data)[-1]
-    wrong = Instruction(step.program_id, bytes(step.data)[:-1] + bytes([canonical - 1]), list(step.accounts))
-    assert not stage.box.send(wrong, stage.buyer).ok
-    assert stage.box.data(stage.box.addresses.job(stage.buyer.address, job_id)) is None
-    stage.box.must(step, stage.buyer)
+    job_and_bump = stage.box.addresses.job_and_bump
+    drawn = [stage.box.job_id() for _ in range(3000)]
+    drawn.sort(key=lambda job_id: job_and_bump(stage.buyer.address, job_id)[1])
+    assert job_and_bump(stage.buyer.address, drawn[0])[1] < 247
+    for job_id in drawn[:3]:
+        stage.box.must(stage.ix_open(job_id), stage.buyer)
+        _, bump = job_and_bump(stage.buyer.address, job_id)
+        assert stage.box.data(stage.box.addresses.job(stage.buyer.address, job_id))[2] == bump

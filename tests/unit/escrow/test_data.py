@@ -20,7 +20,7 @@ LENGTHS = {
     Tag.WITHDRAW: 9,
     Tag.AUTHORIZE: 49,
     Tag.REVOKE: 1,
-    Tag.OPEN: 66,
+    Tag.OPEN: 65,
     Tag.TOP_UP: 9,
     Tag.ASSIGN: 33,
     Tag.CANCEL: 1,

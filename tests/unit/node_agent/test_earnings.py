@@ -89,12 +89,15 @@ def test_midnight_belongs_to_the_day_that_begins() -> None:
 )
 def test_how_far_the_pay_is(state: JobState, review_ends_at_s: float | None, pay: Pay) -> None:
     assert pay_of(state, review_ends_at_s) is pay
+    disputed = Pay.PAID if pay is Pay.PAID else Pay.DISPUTED
+    assert pay_of(state, review_ends_at_s, disputed=True) is disputed
 
 
 def test_words() -> None:
     assert pay_words(Pay.PAID, NOW_S, NOW_S) == "paid"
     assert pay_words(Pay.IN_REVIEW, NOW_S + 1e6, NOW_S).startswith("claimed and in review until 20")
     assert pay_words(Pay.IN_REVIEW, NOW_S - 1, NOW_S) == "claimed, its review is over: being paid"
+    assert pay_words(Pay.DISPUTED, NOW_S, NOW_S) == "disputed: the arbiter decides"
     assert pay_words(Pay.RUNNING, None, NOW_S) == "running now (estimate)"
 
 

@@ -55,6 +55,7 @@ RECORD = JobRecord(
     log_bytes=0,
     log_cursor="",
     log_kept=True,
+    dispute=None,
 )
 
 

@@ -43,6 +43,10 @@ def test_every_setting_can_be_set() -> None:
         ("memory_bytes", 1000),
         ("image", "a\x1b[2J"),
         ("listen", [7]),
+        ("wallet", "somebody"),
+        ("wallet", None),
+        ("login_ends_at_s", -1),
+        ("login_ends_at_s", float("nan")),
         ("colour", "red"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,20 @@ from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
-from p2p.chain.addresses import Addresses
+from p2p.chain import loader
+from p2p.chain.addresses import LOADER, SYSTEM_PROGRAM, Addresses
 from p2p.chain.browser.checks import check_prepared, check_signed, unsigned_wire
 from p2p.chain.browser.explain import Explainer, fee_lamports, plain_amount
 from p2p.chain.browser.request import PreparedTransaction
-from p2p.chain.instructions import Builder, Role, Settings, create_token_account, transfer_lamports
+from p2p.chain.instructions import (
+    Builder,
+    Role,
+    Settings,
+    Tag,
+    create_token_account,
+    readonly,
+    transfer_lamports,
+)
 from p2p.chain.keys import Signer, to_pubkey
 from p2p.chain.transaction import Recent, build_message
 from p2p.core.errors import Bug, Refused
@@ -25,6 +36,7 @@ BUILD = Builder(AT)
 OWNER, OTHER = Signer.generate(), Signer.generate()
 ME = OWNER.address
 JOB: JobId = new_job_id()
+ACCOUNTS = [readonly(Pubkey.new_unique()) for _ in range(8)]
 
 
 def message_of(*instructions: Instruction, price: int = 0) -> bytes:
@@ -84,12 +96,79 @@ def test_other_escrow_instructions_have_words() -> None:
         "('Fee', '10 %')": BUILD.set_config(ME, settings),
         "'paused'": BUILD.set_config(ME, settings),
         "Propose a new arbiter": BUILD.propose_authority(ME, Role.ARBITER, OTHER.address),
-        "claim": BUILD.claim(ME, ME, JOB, 5, bytes(32)),
+        "Claim payment": BUILD.claim(ME, ME, JOB, 5, bytes(32)),
         "own token account": create_token_account(mint, mint, mint),
-        "a program that CyxWiz does not know": Instruction(Pubkey.new_unique(), b"x", []),
+        "does not know what this does": Instruction(Pubkey.new_unique(), b"x", []),
     }
     for expected, instruction in cases.items():
         assert expected in words(instruction)
+
+
+def test_the_words_of_operators() -> None:
+    settings = Settings(OTHER.address, 250, 86400, 1_209_600)
+    writer, buffer = to_pubkey(Signer.generate().address), Pubkey.new_unique()
+    me, other = to_pubkey(ME), to_pubkey(OTHER.address)
+    init = BUILD.init_config(ME, ME, OTHER.address, Signer.generate().address, settings)
+    cases = {
+        f"('Coordinator', '{OTHER.address}'), ('Arbiter'": init,
+        "('Fee', '2.5 %'), ('Review window', '1 d'), ('Longest job', '14 d')": init,
+        "('Deposits and new jobs', 'open')": BUILD.set_config(ME, settings),
+        "Withdraw the proposal of a new coordinator": BUILD.propose_authority(ME, Role.COORDINATOR, None),
+        f"Take over the office of the arbiter of the escrow program: only this wallet has it then. "
+        f"(('New arbiter', '{ME}'),)": BUILD.accept_authority(ME, Role.ARBITER),
+        "Let the escrow program take USDC": BUILD.add_asset(ME, Asset.USDC),
+        "Stop deposits and new jobs in SOL. Withdrawals go on.": BUILD.disable_asset(ME, Asset.SOL),
+        f"Replace the code of the escrow program, and with it every rule, by what is in the buffer. "
+        f"(('Program', '{AT.program}'), ('Buffer', '{buffer}'))": loader.upgrade(
+            me, AT.program_data, AT.program, buffer
+        ),
+        "Deploy the escrow program from the buffer.": loader.deploy(
+            me, AT.program_data, AT.program, buffer, 9
+        ),
+        f"Hand over a buffer that holds a program. (('Buffer', '{buffer}')": loader.set_authority(
+            buffer, writer, me
+        ),
+        f"Only that key has it then. (('New holder', '{OTHER.address}'),)": loader.set_authority(
+            AT.program_data, me, other
+        ),
+        "nobody can mend it any more": loader.set_authority(AT.program_data, me, None),
+        "of rent for an account": loader.create(me, buffer, 36),
+        "Have 0.3 SOL back from another account.": transfer_lamports(OTHER.address, ME, 300_000_000),
+    }
+    for expected, instruction in cases.items():
+        assert expected in words(instruction)
+
+
+def test_every_instruction_of_the_program_has_words_of_its_own() -> None:
+    shown = {words(Instruction(AT.program, bytes([tag]) + bytes(200), ACCOUNTS)) for tag in Tag}
+    assert len(shown) == len(Tag)
+    assert not [text for text in shown if "does not know" in text]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        Instruction(AT.program, b"", []),
+        Instruction(AT.program, bytes([200]) + bytes(40), []),
+        Instruction(AT.program, bytes([Tag.SET_CONFIG]), []),
+        Instruction(AT.program, bytes([Tag.PROPOSE_AUTHORITY, 9]) + bytes(32), []),
+        Instruction(LOADER, b"", []),
+        loader.close_buffer(AT.program_data, AT.config, AT.config),
+        loader.upgrade(AT.config, AT.program_data, Pubkey.new_unique(), AT.config),
+        Instruction(SYSTEM_PROGRAM, struct.pack("<IQ", 1, 5), ACCOUNTS),
+    ],
+)
+def test_what_is_not_known_is_warned_about(strange: Instruction) -> None:
+    (step,) = Explainer(AT).steps(message_of(strange))
+    assert step.warning
+    assert "Do not sign it" in step.text
+
+
+def test_the_program_in_other_hands_is_warned_about() -> None:
+    for successor in (to_pubkey(OTHER.address), None):
+        message = message_of(loader.set_authority(AT.program_data, to_pubkey(ME), successor))
+        (step,) = Explainer(AT).steps(message)
+        assert step.warning
 
 
 def test_every_instruction_is_one_step_and_the_fee_is_none() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from p2p.core import jobspec, manifest, money, signing, states
 from p2p.core.errors import UserError
 from p2p.core.frames import Frame, FrameKind
-from p2p.core.messages import auth, jobs, nodes, transfer
+from p2p.core.messages import auth, disputes, jobs, nodes, transfer
 from p2p.core.messages.nodes import StateReport
 from p2p.wire.codec import decode, encode, message_class
 from p2p.wire.frames import decode_frame, encode_frame
@@ -30,7 +30,7 @@ _COMMON = (
 def _messages() -> list[type]:
     found = [
         kind
-        for module in (auth, jobs, nodes, transfer)
+        for module in (auth, jobs, nodes, transfer, disputes)
         for kind in vars(module).values()
         if inspect.isclass(kind) and kind.__module__ == module.__name__ and dataclasses.is_dataclass(kind)
     ]
@@ -38,7 +38,7 @@ def _messages() -> list[type]:
 
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-for _enum in (money.Asset, states.JobState, states.FailureCode, jobspec.NetworkMode):
+for _enum in (money.Asset, states.JobState, states.FailureCode, states.DisputeState, jobspec.NetworkMode):
     st.register_type_strategy(_enum, st.sampled_from(_enum))
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
 st.register_type_strategy(str, _TEXT)

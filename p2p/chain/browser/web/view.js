@@ -59,8 +59,8 @@ export function facts(rows) {
 }
 
 export function steps(words) {
-  return element("ol", { class: "steps" }, ...words.steps.map(({ text, details }) => element(
-    "li", {}, text, details.length ? facts(details.map(([label, value]) => ({ label, value, mono: isAddress(value) }))) : null,
+  return element("ol", { class: "steps" }, ...words.steps.map(({ text, details, warning }) => element(
+    "li", warning ? { class: "warning" } : {}, text, details.length ? facts(details.map(([label, value]) => ({ label, value, mono: isAddress(value) }))) : null,
   )));
 }
 

@@ -55,14 +55,12 @@ fn add_token(program: &Key, accounts: &NewToken) -> Outcome {
     let NewToken { admin, asset, mint, vault, token_program } = *accounts;
     token::check_program(token_program)?;
     let decimals = token::check_mint(mint)?;
-    let vault_bump = create::canonical_bump(program, vault, &[Seed::new(VAULT_SEED), Seed::key(&mint.key)])?;
-    let new = NewAsset { mint: mint.key, vault: vault.key, vault_bump, decimals };
-    create_asset(program, admin, asset, &new)?;
-    let seeds = [Seed::new(VAULT_SEED), Seed::key(&mint.key), Seed::new(core::slice::from_ref(&vault_bump))];
-    let space = token::ACCOUNT_LEN;
-    create::create(&Request { payer: admin, account: vault, space, owner: &token::PROGRAM, seeds: &seeds })?;
+    let seeds = [Seed::new(VAULT_SEED), Seed::key(&mint.key)];
+    let (space, owner) = (token::ACCOUNT_LEN, &token::PROGRAM);
+    let vault_bump = create::create(&Request { program, payer: admin, account: vault, space, owner, seeds: &seeds })?;
     token::initialize_account(vault, mint, &asset.key);
-    Ok(())
+    let new = NewAsset { mint: mint.key, vault: vault.key, vault_bump, decimals };
+    create_asset(program, admin, asset, &new)
 }
 
 struct NewAsset {
@@ -73,10 +71,9 @@ struct NewAsset {
 }
 
 fn create_asset(program: &Key, payer: &Account, account: &Account, new: &NewAsset) -> Outcome {
-    let bump = create::canonical_bump(program, account, &[Seed::new(SEED), Seed::key(&new.mint)])?;
-    let seeds = [Seed::new(SEED), Seed::key(&new.mint), Seed::new(core::slice::from_ref(&bump))];
+    let seeds = [Seed::new(SEED), Seed::key(&new.mint)];
     let space = core::mem::size_of::<Asset>() as u64;
-    create::create(&Request { payer, account, space, owner: program, seeds: &seeds })?;
+    let bump = create::create(&Request { program, payer, account, space, owner: program, seeds: &seeds })?;
     // SAFETY: just created with this length; nothing else refers to its data yet.
     unsafe {
         create::write_head(account, Asset::TAG, bump, new.vault_bump);
@@ -113,5 +110,5 @@ pub fn check_takes_money(config: &Config, asset: &Asset) -> Outcome {
 /// Call `sign` with the seeds for which an asset's address signs transfers out of its vault.
 #[inline(always)]
 pub fn with_seeds(asset: &Asset, sign: impl FnOnce(&[Seed])) {
-    sign(&[Seed::new(SEED), Seed::key(&asset.mint), Seed::new(core::slice::from_ref(&asset.bump))]);
+    sign(&[Seed::new(SEED), Seed::key(&asset.mint), Seed::of(&asset.bump)]);
 }

@@ -123,10 +123,9 @@ struct NewBalance<'a> {
 #[inline(never)]
 fn create_zero(program: &Key, new: &NewBalance) -> Outcome {
     let NewBalance { payer, account, mint, owner } = *new;
-    let bump = create::canonical_bump(program, account, &[Seed::new(SEED), Seed::key(mint), Seed::key(owner)])?;
-    let seeds = [Seed::new(SEED), Seed::key(mint), Seed::key(owner), Seed::new(core::slice::from_ref(&bump))];
+    let seeds = [Seed::new(SEED), Seed::key(mint), Seed::key(owner)];
     let space = core::mem::size_of::<Balance>() as u64;
-    create::create(&Request { payer, account, space, owner: program, seeds: &seeds })?;
+    let bump = create::create(&Request { program, payer, account, space, owner: program, seeds: &seeds })?;
     // SAFETY: just created with this length; nothing else refers to its data yet.
     unsafe {
         create::write_head(account, Balance::TAG, bump, 0);

@@ -1,12 +1,13 @@
 //! The program's settings, and who may change them.
 
 use crate::account::{Account, Key};
+use crate::address;
 use crate::create::{self, Request};
 use crate::error::{Error, Outcome};
 use crate::need;
 use crate::reader::Reader;
 use crate::state::{load, Authority, Config, State};
-use crate::sys::{self, Seed};
+use crate::sys::Seed;
 
 const SEED: &[u8] = b"config";
 const FEE_BPS_MAX: u16 = 2000;
@@ -49,10 +50,9 @@ pub fn init(program: &Key, accounts: &[&Account], data: &[u8]) -> Outcome {
     need!(!authorities[0].is_zero() && !authorities[1].is_zero() && !authorities[2].is_zero(), OutOfBounds);
     need!(authorities[1] != authorities[2], OutOfBounds);
 
-    let bump = create::canonical_bump(program, config, &[Seed::new(SEED)])?;
-    let seeds = [Seed::new(SEED), Seed::new(core::slice::from_ref(&bump))];
     let space = core::mem::size_of::<Config>() as u64;
-    create::create(&Request { payer, account: config, space, owner: program, seeds: &seeds })?;
+    let seeds = [Seed::new(SEED)];
+    let bump = create::create(&Request { program, payer, account: config, space, owner: program, seeds: &seeds })?;
     // SAFETY: just created with this length.
     unsafe { create::write_head(config, Config::TAG, bump, 0) };
     let config: &Config = load(program, config)?;
@@ -159,8 +159,8 @@ impl Settings {
 
 /// Refuse unless `authority` is the upgrade authority that `program_data` names for this program.
 fn check_upgrade_authority(program: &Key, program_data: &Account, authority: &Key) -> Outcome {
-    let (address, _) = sys::find_address(&LOADER, &[Seed::key(program)]);
-    need!(program_data.key == address, WrongAddress);
+    // The loader itself has made an account of this kind only where nobody has the key.
+    address::canonical_bump(&LOADER, &program_data.key, &[Seed::key(program)])?;
     need!(program_data.owner.get() == LOADER && program_data.len.get() >= PROGRAM_DATA_HEAD, WrongAccount);
     // SAFETY: the length is checked.
     let (kind, has_authority, named) = unsafe {

@@ -16,17 +16,17 @@ use crate::sys::{self, Seed};
 const SEED: &[u8] = b"job";
 
 /// 10 Open: `actor s, payer sw, config, asset, balance w, job w, system`, for a session also `session w`;
-/// job id, amount, terms hash, run seconds, bump.
+/// job id, amount, terms hash, run seconds.
 ///
 /// The payer bears the rent, and gets it back by Close. Until a node is assigned the deadline is the
 /// longest job's: nobody's money waits for ever.
 pub fn open(program: &Key, accounts: &[&Account], data: &[u8]) -> Outcome {
-    let mut reader = Reader::exactly(data, 16 + 8 + 32 + 8 + 1)?;
+    let mut reader = Reader::exactly(data, 16 + 8 + 32 + 8)?;
     let [signer, payer, config, asset, balance, account, system, ref session @ ..] = *accounts else {
         return Err(Error::BadAccounts);
     };
     let (job_id, amount, terms_hash) = (reader.job_id(), reader.u64(), reader.key());
-    let (run_s, bump) = (reader.i64(), reader.u8());
+    let run_s = reader.i64();
     payer.signed()?;
     create::check_system(system)?;
     let config: &Config = load(program, config)?;
@@ -40,15 +40,9 @@ pub fn open(program: &Key, accounts: &[&Account], data: &[u8]) -> Outcome {
     actor.spend(amount)?;
     money::spend(&balance.available, amount)?;
 
-    let id_bytes = bytes_of(&job_id);
-    let seeds = [
-        Seed::new(SEED),
-        Seed::key(&balance.owner),
-        Seed::new(id_bytes),
-        Seed::new(core::slice::from_ref(&bump)),
-    ];
+    let seeds = [Seed::new(SEED), Seed::key(&balance.owner), Seed::of(&job_id)];
     let space = core::mem::size_of::<Job>() as u64;
-    create::create(&Request { payer, account, space, owner: program, seeds: &seeds })?;
+    let bump = create::create(&Request { program, payer, account, space, owner: program, seeds: &seeds })?;
     let now_s = sys::now_s();
     // SAFETY: just created with this length; nothing else refers to its data yet.
     unsafe {
@@ -70,12 +64,6 @@ pub fn open(program: &Key, accounts: &[&Account], data: &[u8]) -> Outcome {
         job.deadline_s.set(now_s + config.longest_job_s.get());
     }
     Ok(())
-}
-
-#[inline(always)]
-fn bytes_of(job_id: &[u64; 2]) -> &[u8] {
-    // SAFETY: the same 16 bytes, and bytes need no alignment.
-    unsafe { core::slice::from_raw_parts(job_id.as_ptr() as *const u8, 16) }
 }
 
 /// 11 TopUp: `actor s, config, asset, balance w, job w`, for a session also `session w`; amount.

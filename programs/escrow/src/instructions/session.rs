@@ -41,10 +41,9 @@ pub fn authorize(program: &Key, accounts: &[&Account], data: &[u8]) -> Outcome {
 }
 
 fn create_for(program: &Key, owner: &Account, account: &Account, key: &Key) -> Outcome {
-    let bump = create::canonical_bump(program, account, &[Seed::new(SEED), Seed::key(&owner.key), Seed::key(key)])?;
-    let seeds = [Seed::new(SEED), Seed::key(&owner.key), Seed::key(key), Seed::new(core::slice::from_ref(&bump))];
+    let seeds = [Seed::new(SEED), Seed::key(&owner.key), Seed::key(key)];
     let space = core::mem::size_of::<Session>() as u64;
-    create::create(&Request { payer: owner, account, space, owner: program, seeds: &seeds })?;
+    let bump = create::create(&Request { program, payer: owner, account, space, owner: program, seeds: &seeds })?;
     // SAFETY: just created with this length; nothing else refers to its data yet.
     unsafe {
         create::write_head(account, Session::TAG, bump, 0);

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from p2p.wire.gen.cyxwiz.v1 import common_pb2 as _common_pb2
+from p2p.wire.gen.cyxwiz.v1 import disputes_pb2 as _disputes_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -398,6 +399,7 @@ class JobView(_message.Message):
     CHAIN_FIELD_NUMBER: _builtins.int
     MISFITS_FIELD_NUMBER: _builtins.int
     NODES_ONLINE_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     name: _builtins.str
     buyer: _builtins.str
@@ -431,6 +433,8 @@ class JobView(_message.Message):
     def chain(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChainEntry]: ...
     @_builtins.property
     def misfits(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleCount]: ...
+    @_builtins.property
+    def review(self) -> _disputes_pb2.ReviewView: ...
     def __init__(
         self,
         *,
@@ -462,21 +466,26 @@ class JobView(_message.Message):
         chain: _abc.Iterable[Global___ChainEntry] | None = ...,
         misfits: _abc.Iterable[Global___RuleCount] | None = ...,
         nodes_online: _builtins.int = ...,
+        review: _disputes_pb2.ReviewView | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_failure", b"_failure", "_receipt", b"_receipt", "_statement", b"_statement", "failure", b"failure", "receipt", b"receipt", "statement", b"statement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_failure", b"_failure", "_receipt", b"_receipt", "_review", b"_review", "_statement", b"_statement", "failure", b"failure", "receipt", b"receipt", "review", b"review", "statement", b"statement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure", b"_failure", "_receipt", b"_receipt", "_statement", b"_statement", "asset", b"asset", "attempt", b"attempt", "buyer", b"buyer", "chain", b"chain", "created_at_s", b"created_at_s", "deposit_units", b"deposit_units", "detail", b"detail", "epoch", b"epoch", "failure", b"failure", "fee_bps", b"fee_bps", "gpu_class", b"gpu_class", "gpu_type", b"gpu_type", "job_id", b"job_id", "misfits", b"misfits", "name", b"name", "node_addresses", b"node_addresses", "node_peer_id", b"node_peer_id", "node_wallet", b"node_wallet", "nodes_online", b"nodes_online", "rate_units_per_hour", b"rate_units_per_hour", "receipt", b"receipt", "revision", b"revision", "state", b"state", "statement", b"statement", "timeout_s", b"timeout_s", "updated_at_s", b"updated_at_s", "used_seconds", b"used_seconds", "used_units", b"used_units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure", b"_failure", "_receipt", b"_receipt", "_review", b"_review", "_statement", b"_statement", "asset", b"asset", "attempt", b"attempt", "buyer", b"buyer", "chain", b"chain", "created_at_s", b"created_at_s", "deposit_units", b"deposit_units", "detail", b"detail", "epoch", b"epoch", "failure", b"failure", "fee_bps", b"fee_bps", "gpu_class", b"gpu_class", "gpu_type", b"gpu_type", "job_id", b"job_id", "misfits", b"misfits", "name", b"name", "node_addresses", b"node_addresses", "node_peer_id", b"node_peer_id", "node_wallet", b"node_wallet", "nodes_online", b"nodes_online", "rate_units_per_hour", b"rate_units_per_hour", "receipt", b"receipt", "review", b"review", "revision", b"revision", "state", b"state", "statement", b"statement", "timeout_s", b"timeout_s", "updated_at_s", b"updated_at_s", "used_seconds", b"used_seconds", "used_units", b"used_units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__failure: _TypeAlias = _typing.Literal["failure"]  # noqa: Y015
     _WhichOneofArgType__failure: _TypeAlias = _typing.Literal["_failure", b"_failure"]  # noqa: Y015
     _WhichOneofReturnType__receipt: _TypeAlias = _typing.Literal["receipt"]  # noqa: Y015
     _WhichOneofArgType__receipt: _TypeAlias = _typing.Literal["_receipt", b"_receipt"]  # noqa: Y015
+    _WhichOneofReturnType__review: _TypeAlias = _typing.Literal["review"]  # noqa: Y015
+    _WhichOneofArgType__review: _TypeAlias = _typing.Literal["_review", b"_review"]  # noqa: Y015
     _WhichOneofReturnType__statement: _TypeAlias = _typing.Literal["statement"]  # noqa: Y015
     _WhichOneofArgType__statement: _TypeAlias = _typing.Literal["_statement", b"_statement"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__failure) -> _WhichOneofReturnType__failure | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__receipt) -> _WhichOneofReturnType__receipt | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__review) -> _WhichOneofReturnType__review | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__statement) -> _WhichOneofReturnType__statement | None: ...
 

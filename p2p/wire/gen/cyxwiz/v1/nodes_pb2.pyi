@@ -537,7 +537,8 @@ Global___EarningsRequest: _TypeAlias = EarningsRequest  # noqa: Y015
 class Earning(_message.Message):
     """One job's pay, net of the platform's fee, in base units of asset. at_s: when it was paid, or last moved on.
 
-    review_ends_at_s: it was claimed, and the buyer may sign or dispute until then.
+    review_ends_at_s: it was claimed, and the buyer may sign or dispute until then. disputed: the arbiter has still to
+    decide.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -553,6 +554,7 @@ class Earning(_message.Message):
     USED_SECONDS_FIELD_NUMBER: _builtins.int
     REVIEW_ENDS_AT_S_FIELD_NUMBER: _builtins.int
     SEQ_FIELD_NUMBER: _builtins.int
+    DISPUTED_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     at_s: _builtins.float
     asset: _builtins.str
@@ -564,6 +566,7 @@ class Earning(_message.Message):
     used_seconds: _builtins.int
     review_ends_at_s: _builtins.float
     seq: _builtins.int
+    disputed: _builtins.bool
     def __init__(
         self,
         *,
@@ -578,10 +581,11 @@ class Earning(_message.Message):
         used_seconds: _builtins.int = ...,
         review_ends_at_s: _builtins.float | None = ...,
         seq: _builtins.int = ...,
+        disputed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_review_ends_at_s", b"_review_ends_at_s", "review_ends_at_s", b"review_ends_at_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_review_ends_at_s", b"_review_ends_at_s", "asset", b"asset", "at_s", b"at_s", "fee_units", b"fee_units", "job_id", b"job_id", "name", b"name", "net_units", b"net_units", "review_ends_at_s", b"review_ends_at_s", "seq", b"seq", "signature", b"signature", "state", b"state", "used_seconds", b"used_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_review_ends_at_s", b"_review_ends_at_s", "asset", b"asset", "at_s", b"at_s", "disputed", b"disputed", "fee_units", b"fee_units", "job_id", b"job_id", "name", b"name", "net_units", b"net_units", "review_ends_at_s", b"review_ends_at_s", "seq", b"seq", "signature", b"signature", "state", b"state", "used_seconds", b"used_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__review_ends_at_s: _TypeAlias = _typing.Literal["review_ends_at_s"]  # noqa: Y015
     _WhichOneofArgType__review_ends_at_s: _TypeAlias = _typing.Literal["_review_ends_at_s", b"_review_ends_at_s"]  # noqa: Y015

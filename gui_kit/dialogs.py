@@ -1,0 +1,70 @@
+"""Questions before money, destruction and unlocking: they say what will happen, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QDialog, QWidget
+
+from gui_kit.boxes import KeyValues, column, row
+from gui_kit.buttons import Button
+from gui_kit.labels import Label, Money
+from gui_kit.tokens import MARGIN_PX, SECTION_PX
+from gui_kit.words import tr
+
+_WIDTH_PX = 480
+
+
+class Confirm(QDialog):
+    """A question. ``consequences``: what the yes does, as names and values such as exact amounts; ``yes``:
+    the verb that does it, never *OK*. ``danger``: it cannot be undone, and Enter alone does not say yes."""
+
+    def __init__(
+        self,
+        parent: QWidget,
+        question: str,
+        explanation: str,
+        consequences: Sequence[tuple[str, str | Money]] = (),
+        *,
+        yes: str,
+        no: str = "",
+        danger: bool = False,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(question)
+        self.setWindowModality(Qt.WindowModality.WindowModal)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.yes = Button(yes, "danger" if danger else "primary")
+        self.no = Button(no or tr("Cancel"))
+        self.yes.clicked.connect(self.accept)
+        self.no.clicked.connect(self.reject)
+        self.body = column(
+            Label(question, "title", wrap=True), Label(explanation, wrap=True), spacing_px=MARGIN_PX
+        )
+        if consequences:
+            self.body.addWidget(KeyValues(*consequences))
+        self.setLayout(
+            column(self.body, row(None, self.no, self.yes), spacing_px=SECTION_PX, margin_px=SECTION_PX)
+        )
+        self.setFixedWidth(_WIDTH_PX)
+        default = self.no if danger else self.yes
+        default.setDefault(True)
+        default.setFocus()
+
+
+def ask(
+    parent: QWidget,
+    question: str,
+    explanation: str,
+    consequences: Sequence[tuple[str, str | Money]] = (),
+    *,
+    yes: str,
+    danger: bool = False,
+    then: Callable[[], None],
+) -> Confirm:
+    """Ask; ``then`` is done after a yes."""
+    dialog = Confirm(parent, question, explanation, consequences, yes=yes, danger=danger)
+    dialog.accepted.connect(then)
+    dialog.open()
+    return dialog

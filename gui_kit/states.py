@@ -1,0 +1,89 @@
+"""The one map from a state to its word, icon and colour. A state is never told by colour alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gui_kit.tokens import Token
+from gui_kit.words import tr
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a state looks; ``icon`` is a name of :mod:`gui_kit.icons`."""
+
+    word: str
+    icon: str
+    token: Token
+
+
+JOB_STATES: dict[str, Look] = {
+    # before the coordinator has it (p2p.engine.views.state_word)
+    "planned": Look("Planned", "file-document-edit-outline", "muted"),
+    "opening": Look("Paying into escrow", "lock-clock", "accent"),
+    "withdrawing": Look("Taking back", "undo-variant", "warning"),
+    "dropped": Look("Dropped", "close-circle-outline", "muted"),
+    # p2p.core.states.JobState
+    "queued": Look("Waiting for a node", "timer-sand", "warning"),
+    "assigned": Look("Node found", "server-network", "accent"),
+    "staging": Look("Preparing", "tray-arrow-up", "accent"),
+    "running": Look("Running", "play-circle-outline", "accent"),
+    "delivering": Look("Fetching results", "tray-arrow-down", "accent"),
+    "completed": Look("Completed", "check-circle-outline", "success"),
+    "settled": Look("Paid", "check-decagram-outline", "success"),
+    "failed": Look("Failed", "alert-circle-outline", "danger"),
+    "cancelled": Look("Cancelled", "cancel", "muted"),
+    "refunded": Look("Refunded", "cash-refund", "muted"),
+}
+NODE_PHASES: dict[str, Look] = {
+    # p2p.store.node.Phase: an attempt at its node
+    "assigned": Look("Accepted", "server-network", "accent"),
+    "staging": Look("Fetching inputs", "tray-arrow-down", "accent"),
+    "installing": Look("Installing requirements", "package-variant", "accent"),
+    "running": Look("Running", "play-circle-outline", "accent"),
+    "exited": Look("Script ended", "flag-checkered", "accent"),
+    "collecting": Look("Collecting results", "package-variant-closed", "accent"),
+    "delivering": Look("Handing over results", "tray-arrow-up", "accent"),
+    "released": Look("Delivered", "check-circle-outline", "success"),
+    "failed": Look("Failed", "alert-circle-outline", "danger"),
+    "stopped": Look("Stopped", "stop-circle-outline", "muted"),
+    "cleaned": Look("Over", "archive-outline", "muted"),
+}
+CHECKS: dict[str, Look] = {
+    "ok": Look("In order", "check-circle-outline", "success"),
+    "limited": Look("Limited", "alert-outline", "warning"),
+    "missing": Look("Missing", "close-circle-outline", "danger"),
+}
+BADGES: dict[str, Look] = {
+    "verified": Look("Verified", "shield-check-outline", "success"),
+    "unverified": Look("Not verified", "shield-off-outline", "warning"),
+}
+
+
+class LinkState(Enum):
+    """How a window stands with its agent."""
+
+    STARTING = "starting"  # the window has just opened, or the agent is being started
+    CONNECTED = "connected"  # it answered the last question
+    RECONNECTING = "reconnecting"  # it did, but went away
+    STOPPED = "stopped"  # it was stopped on purpose, and is not started again by itself
+    FAILED = "failed"  # it could not be started
+
+
+LINK_STATES: dict[str, Look] = {
+    LinkState.STARTING.value: Look("Starting the agent", "timer-sand", "muted"),
+    LinkState.CONNECTED.value: Look("Connected", "circle", "success"),
+    LinkState.RECONNECTING.value: Look("Reconnecting", "sync", "warning"),
+    LinkState.STOPPED.value: Look("Agent stopped", "stop-circle-outline", "muted"),
+    LinkState.FAILED.value: Look("Not connected", "alert-circle-outline", "danger"),
+}
+
+
+def look(table: dict[str, Look], state: str) -> Look:
+    """The look of a state with its word translated. A state that a newer agent knows and we don't shows its
+    own name."""
+    found = table.get(state)
+    if found is None:
+        return Look(state.replace("_", " ").capitalize(), "help-circle-outline", "muted")
+    return Look(tr(found.word), found.icon, found.token)

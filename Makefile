@@ -14,7 +14,7 @@ endif
 export SCRIPT DATA REQUIREMENTS CONFIG OUT PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-gpu lint format bench proto lock clean
+.PHONY: help demo test test-long test-gpu lint format bench screenshots proto lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,10 @@ format: ## let ruff put the code in order
 bench: ## every benchmark, each beside its reference (BENCH="name ..." for some)
 	@scripts/setup system dev docker image gui screen
 	@scripts/with-docker scripts/bench $(BENCH)
+
+screenshots: ## pictures of every page of both windows, light and dark, into docs/images/
+	@scripts/setup system dev docker image gui screen
+	@scripts/with-docker scripts/screenshots
 
 proto: ## generate p2p/wire/gen from proto/
 	@scripts/setup system dev

@@ -77,6 +77,10 @@ class Frame(QMainWindow):
         """Go to a page of the rail."""
         self._choose(self._sections.index(page))
 
+    def go_to(self, title: str) -> None:
+        """Go to the page of the rail with this title."""
+        self.open_section(next(page for page in self._sections if page.title == title))
+
     def open_page(self, page: Page) -> None:
         """Go deeper, such as from a list to one of its rows; the way back is in the header. The page ends
         when it is left."""

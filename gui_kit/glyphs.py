@@ -24,6 +24,7 @@ _SHEET_GLYPHS: tuple[tuple[str, Token], ...] = (
     ("check", "on_fill"),
     ("circle-medium", "on_fill"),
     ("chevron-down", "muted"),
+    ("chevron-up", "muted"),
 )
 """Those that the style sheet names as ``glyph:NAME-light.png`` and ``glyph:NAME-dark.png``."""
 

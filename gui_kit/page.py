@@ -114,6 +114,11 @@ class Page(QWidget):
             self._content.update()
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it shows what it is for, and not that something is on its way or went wrong."""
+        return self._stack.currentIndex() == 0 and not self._loading_timer.isActive()
+
+    @property
     def is_stale(self) -> bool:
         """Whether the data shown may be old."""
         return bool(self._content.property("stale") == "true")

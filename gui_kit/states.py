@@ -48,7 +48,7 @@ NODE_PHASES: dict[str, Look] = {
     "released": Look("Delivered", "check-circle-outline", "success"),
     "failed": Look("Failed", "alert-circle-outline", "danger"),
     "stopped": Look("Stopped", "stop-circle-outline", "muted"),
-    "cleaned": Look("Over", "archive-outline", "muted"),
+    "cleaned": Look("Finished", "archive-outline", "muted"),
 }
 CHECKS: dict[str, Look] = {
     "ok": Look("In order", "check-circle-outline", "success"),

@@ -43,6 +43,16 @@ Settlement signed by two (:mod:`p2p.chain.settlement`, :mod:`p2p.chain.transacti
     sign_message(message: bytes, signer: Signer) -> bytes
     assemble(message, signatures: Mapping[Wallet, bytes], last_valid_height) -> SignedTransaction
 
+A session key's transaction whose fee the coordinator pays (:mod:`p2p.chain.sponsored`), no network needed::
+
+    @dataclass(frozen=True) class SponsoredCall: action; actor, owner: Wallet; job_id; asset; units; ...
+    call_instruction(call, config, payer: Wallet) -> Instruction    # then build_message and sign_message
+    check_sponsored_message(message, expected: SponsoredCall, payer, config) -> None
+                                                    # Refused("sponsored_differs" | "bad_message")
+
+Pyth's price of SOL (:mod:`p2p.chain.pyth`): ``await read_price(chain, account, feed)`` gives a ``PriceUpdate``
+and the chain's time.
+
 The client (:mod:`p2p.chain.escrow`)::
 
     async with EscrowClient(config: ChainConfig, clock: Clock) as chain:

@@ -13,11 +13,12 @@ import trio
 
 from coordinator.domain.settings import Settings
 from coordinator.service.app import Coordinator
+from coordinator.service.context import no_effect
 from p2p.chain.accounts import BALANCE_BYTES, rent_lamports
 from p2p.chain.faucet import faucet
 from p2p.chain.keys import Signer, create_keypair
 from p2p.core.clock import SYSTEM_CLOCK
-from p2p.core.errors import Refused
+from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.ids import JobId
 from p2p.core.limits import CLOSE_AFTER_S, CLOSE_AGAIN_S, SESSION_FUND_LAMPORTS
 from p2p.core.money import Asset, split
@@ -218,3 +219,37 @@ async def test_a_deposit_that_was_opened_in_vain_comes_back_without_sol(
         await buyer.until(plan["job_id"], "refunded")
         assert await world.balance(buyer.wallet.address) == DEPOSIT_UNITS
         assert await lamports(world, buyer.session().address) == 0
+
+
+async def test_nothing_lands_that_the_engine_has_not_written_down(
+    still_world: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """It crashes with the coordinator's signature in its hands; then the coordinator, having signed, does."""
+    world = still_world
+    async with market(world, tmp_path, Settings()) as (coordinator, buyer):
+        await buyer.ask("login", keypair=str(buyer.keypair))
+        await buyer.ask("wallet_deposit", asset="usdc", units=DEPOSIT_UNITS)
+        plan = await buyer.plan()
+        job_id = JobId(plan["job_id"])
+
+        async def crash(*_: Any, **__: Any) -> None:
+            raise OSError("no space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(buyer.engine.tables), "advance", crash)
+            with pytest.raises(OSError, match="no space"):
+                await buyer.ask("start", job=job_id)
+
+        async def effect(name: str) -> None:
+            if name == "sponsored":
+                raise EnvironmentFailure("database_unavailable", "It went away.")
+
+        coordinator.context.effect = effect
+        with pytest.raises(EnvironmentFailure):
+            await buyer.ask("start", job=job_id)
+        assert await world.chain.job(buyer.wallet.address, job_id) is None
+        assert await world.balance(buyer.wallet.address) == DEPOSIT_UNITS
+        coordinator.context.effect = no_effect
+        await buyer.ask("start", job=job_id)
+        await buyer.until(job_id, "following")
+        assert await world.balance(buyer.wallet.address) == DEPOSIT_UNITS - plan["deposit_units"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from p2p.chain.escrow import EscrowClient
+from p2p.chain.faucet import faucet
 from p2p.chain.phrase import keypair_of
 from p2p.chain.secret import Secret
 from p2p.core.money import Asset
@@ -39,6 +40,27 @@ def test_a_keystore_logs_in_and_moves_money(station: Any) -> None:
     assert (usdc["escrow_units"], usdc["session"]["remaining_units"]) == (2_000_000, 2_000_000)
     found = person("wallet", "withdraw", "all", "--yes", "--json", secrets=(PASSWORD,)).json
     assert (found["units"], found["assets"][1]["escrow_units"]) == (2_000_000, 0)
+
+
+async def test_a_wallet_with_hardly_any_sol_keeps_it(station: Any, chain: EscrowClient) -> None:
+    """The coordinator pays the session key's fees; what the wallet itself signs costs it very little."""
+    person = own(station.person(funded=False))
+    url, wallet = person.config.rpc_urls[0], person.signer.address
+    await faucet(url, wallet, Asset.USDC, 2_000_000)
+    await faucet(url, wallet, Asset.SOL, 1_000_000)
+    assert person("login", "--keystore", secrets=(PASSWORD,)).code == 0
+    short = person("wallet", "deposit", "2", "--yes")
+    assert short.code == 4
+    assert "0.005000000 SOL are needed, fees and rent included" in short.stderr
+    await faucet(url, wallet, Asset.SOL, 4_000_000)
+    done = person("wallet", "deposit", "2", "--yes", "--json", secrets=(PASSWORD,)).json["assets"][1]
+    assert done["session"]["remaining_units"] == 2_000_000
+    assert await chain.wallet_balance(done["session"]["key"], Asset.SOL) == 0
+    left = await chain.wallet_balance(wallet, Asset.SOL)
+    assert 0 < left < 5_000_000
+    again = person("login", "--keystore", "--json", secrets=(PASSWORD,)).json
+    assert again["assets"][1]["session"]["remaining_units"] == 2_000_000
+    assert await chain.wallet_balance(wallet, Asset.SOL) == left  # there was nothing to sign
 
 
 def test_what_stands_against_a_keystore_is_explained(station: Any) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.compute_budget import (
     request_heap_frame,
     set_compute_unit_limit,
@@ -184,6 +185,10 @@ def test_a_compute_budget_after_the_instruction_or_in_disguise() -> None:
 def test_messages_of_another_kind() -> None:
     versioned = MessageV0.try_compile(PAY, [LIMIT, agreed()], [], RECENT.blockhash)
     assert refused(to_bytes_versioned(versioned)) == "bad_message"
+    table = AddressLookupTableAccount(Pubkey.new_unique(), [meta.pubkey for meta in agreed().accounts[2:]])
+    hidden = MessageV0.try_compile(PAY, [LIMIT, agreed()], [table], RECENT.blockhash)
+    assert hidden.address_table_lookups
+    assert refused(to_bytes_versioned(hidden)) == "bad_message"
     good = message_of(agreed())
     for bad in (b"", good[:-1], good + b"\0", bytes(1300)):
         assert refused(bad) == "bad_message"

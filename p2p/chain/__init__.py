@@ -50,8 +50,8 @@ A session key's transaction whose fee the coordinator pays (:mod:`p2p.chain.spon
     check_sponsored_message(message, expected: SponsoredCall, payer, config) -> None
                                                     # Refused("sponsored_differs" | "bad_message")
 
-Pyth's price of SOL (:mod:`p2p.chain.pyth`): ``await read_price(chain, account, feed)`` gives a ``PriceUpdate``
-and the chain's time.
+Pyth's price of SOL (:mod:`p2p.chain.pyth`): ``await read_price(chain, account, feed)`` gives a
+``PriceUpdate`` and the chain's time.
 
 The client (:mod:`p2p.chain.escrow`)::
 

@@ -11,7 +11,9 @@ from solders.pubkey import Pubkey
 
 from p2p.chain.accounts import BALANCE_TAG, VERSION
 from p2p.chain.addresses import SYSTEM_PROGRAM
+from p2p.chain.instructions import Role, Settings
 from p2p.chain.keys import to_pubkey
+from p2p.chain.sandbox import FEE_BPS, LONGEST_JOB_S, REVIEW_WINDOW_S
 from p2p.core.money import Asset
 
 
@@ -22,9 +24,12 @@ def replaced(step: Instruction, slot: int, key: Pubkey) -> Instruction:
 
 
 def steps(stage: Any) -> dict[str, Instruction]:
-    """Every instruction that takes accounts of the program, each valid on its own."""
-    build, buyer = stage.build, stage.buyer.address
+    """Every instruction that takes accounts of the program and needs no time, each valid on its own."""
+    build, buyer, admin = stage.build, stage.buyer.address, stage.box.admin.address
+    settings = Settings(stage.fee_owner.address, FEE_BPS, REVIEW_WINDOW_S, LONGEST_JOB_S)
     return {
+        "set_config": build.set_config(admin, settings),
+        "propose_authority": build.propose_authority(admin, Role.ADMIN, buyer),
         "disable_asset": build.disable_asset(stage.box.admin.address, stage.asset),
         "deposit": build.deposit(buyer, stage.asset, 5),
         "withdraw": build.withdraw(buyer, stage.asset, 5),
@@ -43,6 +48,20 @@ def steps(stage: Any) -> dict[str, Instruction]:
         "resolve": stage.ix_resolve(stage.disputed(), 5),
         "refund": stage.ix_refund(stage.assigned()),
     }
+
+
+def late_steps(stage: Any) -> dict[str, Instruction]:
+    """Those that need a deadline to be over, or an end; on a clock that is put forward."""
+    build, buyer, closed = stage.build, stage.buyer.address, stage.opened()
+    stage.box.must(stage.ix_cancel(closed), stage.buyer)
+    found = {
+        "finalize": stage.ix_finalize(stage.claimed()),
+        "reclaim": stage.ix_reclaim(stage.assigned()),
+        "reclaim (disputed)": stage.ix_reclaim(stage.disputed()),
+        "close": build.close(buyer, closed, buyer),
+    }
+    stage.box.set_time(stage.box.now_s + 10**6)
+    return found
 
 
 CHOICES = {("disable_asset", 2), ("authorize", 2), ("assign", 1)}
@@ -115,14 +134,15 @@ def forged(stage: Any, key: Pubkey) -> list[Pubkey]:
     return keys
 
 
+@pytest.mark.parametrize("made", [steps, late_steps])
 @pytest.mark.parametrize("brought", ["strangers", "own", "forged"])
-def test_no_slot_takes_another_account(stage: Any, brought: str) -> None:
+def test_no_slot_takes_another_account(stage: Any, brought: str, made: Any) -> None:
     """Every step fails with every wrong account in every slot, and then works with the right ones."""
     ready(stage)
     program = stage.box.addresses.program
     strange = strangers_accounts(stage) if brought == "strangers" else []
     tried = 0
-    for name, step in steps(stage).items():
+    for name, step in made(stage).items():
         for slot, meta in enumerate(step.accounts):
             if meta.is_signer or (name, slot) in CHOICES:
                 continue  # tests of authority
@@ -139,7 +159,7 @@ def test_no_slot_takes_another_account(stage: Any, brought: str) -> None:
             if brought == "forged":
                 for key in wrong:
                     stage.box.set_account(key, b"", SYSTEM_PROGRAM, 0)
-    assert tried > 100
+    assert tried > (100 if made is steps else 15)
     stage.box.check_books()
 
 
@@ -150,12 +170,15 @@ def test_the_steps_work_with_the_right_accounts(stage: Any) -> None:
     last = ("authorize", "revoke", "disable_asset")
     for name in [name for name in valid if name not in last] + list(last):
         stage.box.must(valid[name], stage.box.admin, *people(stage))
+    stage.box.must(stage.build.add_asset(stage.box.admin.address, stage.asset), stage.box.admin)
+    for step in late_steps(stage).values():
+        stage.box.must(step, stage.stranger)
 
 
 def test_too_few_and_too_many_accounts(stage: Any) -> None:
     ready(stage)
     extra = AccountMeta(SYSTEM_PROGRAM, is_signer=False, is_writable=False)
-    for name, step in steps(stage).items():
+    for name, step in {**steps(stage), **late_steps(stage)}.items():
         metas, data = list(step.accounts), bytes(step.data)
         for wrong in ([], metas[:1], metas + [extra] * 2, metas + [extra] * 12):
             ran = stage.box.send(Instruction(step.program_id, data, wrong), stage.box.admin, *people(stage))

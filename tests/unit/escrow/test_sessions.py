@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from solders.instruction import Instruction
+from solders.pubkey import Pubkey
 
 from p2p.core.money import Asset
 
@@ -101,6 +102,14 @@ def test_authorize_refuses(stage: Any, units: int, seconds: int, error: str) -> 
         stage.buyer.address, stage.session.address, stage.asset, units, stage.box.now_s + seconds
     )
     stage.refused(error, step, stage.buyer)
+
+
+@pytest.mark.parametrize("lamports", [1, 10**9])
+def test_a_funded_address_blocks_no_session(stage: Any, lamports: int) -> None:
+    address = stage.box.addresses.session(stage.buyer.address, stage.session.address)
+    stage.box.set_account(address, b"", Pubkey.default(), lamports)
+    stage.authorize(units=5)
+    assert stage.box.session(stage.buyer.address, stage.session.address).remaining_units == 5
 
 
 def test_nobody_has_no_session(stage: Any) -> None:

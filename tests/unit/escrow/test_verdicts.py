@@ -129,12 +129,19 @@ def test_a_silent_buyer_pays_after_the_window(stage: Any) -> None:
     job = stage.job(job_id)
     assert (job.status, job.used_units, job.result_hash) == (JobStatus.CLAIMED, 1001, RESULT)
     assert job.review_ends_at_s == stage.box.now_s + REVIEW_WINDOW_S
-    for late_s, error in ((-1, "too_early"), (0, None)):
-        stage.box.set_time(job.review_ends_at_s + late_s)
-        assert stage.box.send(stage.ix_finalize(job_id), stage.stranger).error == error
-    stage.box.check_books()
+    stage.box.set_time(job.review_ends_at_s)
+    stage.box.must(stage.ix_finalize(job_id), stage.stranger)
     assert stage.balances() == (FUNDS - 1001, 901, 100)
     assert stage.job(job_id).status is JobStatus.FINALIZED
+
+
+@pytest.mark.parametrize(("late_s", "error"), [(-1, "too_early"), (0, None), (1, None)])
+def test_finalize_after_the_window_by_anyone(stage: Any, late_s: int, error: str | None) -> None:
+    job_id = stage.claimed()
+    stage.box.set_time(stage.job(job_id).review_ends_at_s + late_s)
+    assert stage.box.send(stage.ix_finalize(job_id), stage.stranger).error == error
+    stage.box.check_books()
+    assert stage.job(job_id).status.final == (error is None)
 
 
 @pytest.mark.parametrize(("late_s", "error"), [(-1, None), (0, "too_late"), (1, "too_late")])
@@ -213,7 +220,7 @@ def test_the_node_may_refund_its_own_job_only(stage: Any) -> None:
     stage.box.must(stage.ix_refund(job_id, stage.node), stage.node)
 
 
-@pytest.mark.parametrize("status", ["opened", "assigned"])
+@pytest.mark.parametrize("status", ["opened", "assigned", "disputed"])
 @pytest.mark.parametrize(("late_s", "error"), [(-1, "too_early"), (0, None), (1, None)])
 def test_reclaim_after_the_deadline_by_anyone(
     stage: Any, status: str, late_s: int, error: str | None

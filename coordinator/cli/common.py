@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 
 from coordinator.service.files import CoordinatorFiles
 from coordinator.store.database import Database, Tx
+from coordinator.store.dsn import has_password, read_dsn
 from coordinator.store.records import JobRow
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.ids import is_job_id_prefix
@@ -24,13 +27,36 @@ PEER_SHOWN_CHARS = 12
 
 
 def dsn_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--dsn`` of every command."""
-    return click.option(
+    """``--dsn`` and ``--dsn-file`` of every command, which gets either as ``dsn``."""
+
+    @click.option(
         "--dsn",
         envvar=DSN_VARIABLE,
         default=None,
-        help="PostgreSQL to use instead of the one that the coordinator brings.",
-    )(function)
+        help="PostgreSQL to use instead of the one that the coordinator brings; no password in it.",
+    )
+    @click.option(
+        "--dsn-file",
+        envvar=f"{DSN_VARIABLE}_FILE",
+        type=click.Path(path_type=Path),
+        default=None,
+        metavar="FILE",
+        help="A file that holds the DSN, with its password if it has one.",
+    )
+    @wraps(function)
+    def with_dsn(*arguments: Any, dsn: str | None, dsn_file: Path | None, **named: Any) -> Any:
+        if dsn is not None and dsn_file is not None:
+            raise click.UsageError("--dsn and --dsn-file exclude each other.")
+        if dsn is not None and has_password(dsn):
+            raise UserError(
+                "password_in_sight",
+                "There is a password in the DSN, where other programs can read it.",
+                "Nothing was read or changed.",
+                "Write the DSN into a file of mode 0600 and name that with --dsn-file, or use ~/.pgpass.",
+            )
+        return function(*arguments, dsn=read_dsn(dsn_file) if dsn_file else dsn, **named)
+
+    return with_dsn
 
 
 def files() -> CoordinatorFiles:
@@ -50,7 +76,7 @@ def database(dsn: str | None) -> Iterator[Database]:
             "no_database",
             f"No coordinator has run in {files().folder} yet.",
             "There is no database to look into.",
-            f"Start one with `cyxwiz-coordinator serve`, or name a database with --dsn or {DSN_VARIABLE}.",
+            "Start one with `cyxwiz-coordinator serve`, or name a database with --dsn or --dsn-file.",
             retryable=False,
         )
     try:

@@ -338,9 +338,9 @@ class Browser(Tab):
 
     page: Path
 
-    async def serve(self, person: Person, seed: int | None = None) -> None:
+    async def serve(self, person: Person, seed: int | None = None, **misbehaviour: Any) -> None:
         """Put a wallet into the browser, and make it the system's browser for this person's commands."""
-        options = {"seeds": [seed or person.seed]}
+        options = {"seeds": [seed or person.seed], **misbehaviour}
         await self.inject(f"(() => {{ const options = {json.dumps(options)};\n{WALLET_SCRIPT}\n}})();")
         self.page = person.home.root / "page"
         program = person.home.root / "browser"

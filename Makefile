@@ -47,7 +47,7 @@ format: ## let ruff put the code in order
 	@.venv/bin/ruff check --fix-only --quiet . ; .venv/bin/ruff format .
 
 bench: ## every benchmark, each beside its reference (BENCH="name ..." for some)
-	@scripts/setup system dev docker image gui screen
+	@scripts/setup system dev docker image gui screen electrum
 	@scripts/with-docker scripts/bench $(BENCH)
 
 screenshots: ## pictures of every page of both windows, light and dark, into docs/images/

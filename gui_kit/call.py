@@ -57,15 +57,18 @@ class Call(QObject):
             self._withdraw(self.scope)
             self.deleteLater()
 
-    def answer(self, outcome: Json | CyxWizError) -> None:
-        """Deliver; in the thread of the window. Without effect if nobody waits any more."""
+    def answer(self, value: Json) -> None:
+        """Deliver the answer; in the thread of the window. Without effect if nobody waits any more."""
+        self._end(CallStatus.SUCCEEDED, self.succeeded.emit, value)
+
+    def fail(self, error: CyxWizError) -> None:
+        """Deliver an error, as :meth:`answer`."""
+        self._end(CallStatus.FAILED, self.failed.emit, error)
+
+    def _end(self, status: CallStatus, emit: Callable[[object], None], value: object) -> None:
         if sip.isdeleted(self) or self.status is not CallStatus.PENDING:
             return
-        if isinstance(outcome, CyxWizError):
-            self.status = CallStatus.FAILED
-            self.failed.emit(outcome)
-        else:
-            self.status = CallStatus.SUCCEEDED
-            self.succeeded.emit(outcome)
+        self.status = status
+        emit(value)
         if not sip.isdeleted(self):
             self.deleteLater()

@@ -97,10 +97,6 @@ class Feed(QObject):
         if not waits:
             self._mailbox.post(self._show_latest)
 
-    def tell_failed(self, error: CyxWizError) -> None:
-        """Hand an error over."""
-        self._mailbox.post(lambda: self._emit(self.failed.emit, error))
-
     def tell_ended(self) -> None:
         """The stream has come to its end."""
         self._mailbox.post(lambda: self._emit(self.ended.emit))
@@ -116,6 +112,10 @@ class Feed(QObject):
         self.asked = trio.Event()
 
     # -- in the window's thread
+
+    def fail(self, error: CyxWizError) -> None:
+        """Deliver an error."""
+        self._emit(self.failed.emit, error)
 
     def _ask_now(self) -> None:
         self.asked.set()

@@ -21,7 +21,7 @@ from gui_kit.look import set_look
 from gui_kit.states import Look
 from gui_kit.theme import mono_font, theme
 from gui_kit.tokens import GRID_PX, HALF_PX, ICON_PX, SMALL_PX, Token
-from gui_kit.words import clean, tr
+from gui_kit.words import clean, tooltip, tr
 from p2p.core.money import Asset, format_amount
 
 LabelLook = Literal["body", "muted", "small", "title", "heading", "display", "problem"]
@@ -104,7 +104,7 @@ class Elided(Label):
 
     def _explain(self) -> None:
         fits = QFontMetrics(self.font()).horizontalAdvance(self.text()) <= self.width()
-        self.setToolTip("" if fits else self.text().replace("<", "‹"))  # a tooltip reads tags as HTML
+        self.setToolTip("" if fits else tooltip(self.text()))
 
 
 class Money(Label):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 from threading import Event, Thread
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -41,6 +42,11 @@ _AWAY = EnvironmentFailure(
     "What was asked was not sent.",
     "Try again once the window is connected.",
 )
+
+
+_MISTAKE = Bug("The window made a mistake of its own; its log has the details.")
+
+Task = Callable[..., Awaitable[Any]]
 
 
 class AgentClient(Protocol):
@@ -96,15 +102,15 @@ class Loop:
             with suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(work)
 
-    def spawn(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Start a task in the loop.
+    def spawn(self, task: Task, asker: Call | Feed, *arguments: object) -> None:
+        """Start a task for somebody who asks; an error that it ends with is theirs.
 
         :raises Bug: the loop was not started.
         """
         nursery = self._nursery
         if nursery is None:
             raise Bug("the link was asked before it was started")
-        self.run(lambda: nursery.start_soon(task, *arguments))
+        self.run(lambda: nursery.start_soon(self._serve, task, asker, *arguments))
 
     # -- the loop
 
@@ -199,69 +205,64 @@ class Loop:
 
     # -- what the window asks
 
+    async def _serve(self, task: Task, asker: Call | Feed, *arguments: object) -> None:
+        with asker.scope:
+            try:
+                await task(asker, *arguments)
+            except CyxWizError as error:
+                self.mailbox.post(partial(asker.fail, error))
+            except Exception:
+                _LOG.exception("a question failed: %s", arguments)
+                self.mailbox.post(partial(asker.fail, _MISTAKE))
+
     async def ask(self, call: Call, name: str, params: dict[str, Json]) -> None:
         """One question of :meth:`gui_kit.link.AgentLink.call`."""
-        with call.scope:
-            outcome = await self._answer(name, params)
-            self.mailbox.post(lambda: call.answer(outcome))
-
-    async def _answer(self, name: str, params: dict[str, Json]) -> Json | CyxWizError:
         with trio.move_on_after(AGENT_START_TIMEOUT_S):
             await self._connected.wait()
         if not self._connected.is_set():
-            return _AWAY
+            raise _AWAY
         try:
-            return await self._client.call(name, **params)
+            answer = await self._client.call(name, **params)
         except EnvironmentFailure as error:
             self._note(error)
-            return error
-        except CyxWizError as error:
-            return error
-        except Exception:
-            _LOG.exception("the question %s failed", name)
-            return Bug("The window made a mistake of its own; its log has the details.")
+            raise
+        self.mailbox.post(partial(call.answer, answer))
 
     async def stream(self, feed: Feed, name: str, params: dict[str, Json]) -> None:
         """One stream of :meth:`gui_kit.link.AgentLink.follow`."""
-        with feed.scope:
-            again = False
-            while True:
-                await self._connected.wait()
-                if again:
-                    feed.tell_restarted()
-                try:
-                    async with aclosing(self._client.stream(name, **params)) as items:
-                        async for item in items:
-                            await feed.deliver(item)
-                    feed.tell_ended()
-                    return
-                except EnvironmentFailure as error:
-                    if not self._note(error):
-                        feed.tell_failed(error)
-                        return
-                    again = True
-                except CyxWizError as error:
-                    feed.tell_failed(error)
-                    return
+        again = False
+        while True:
+            await self._connected.wait()
+            if again:
+                feed.tell_restarted()
+            try:
+                async with aclosing(self._client.stream(name, **params)) as items:
+                    async for item in items:
+                        await feed.deliver(item)
+                feed.tell_ended()
+                return
+            except EnvironmentFailure as error:
+                if not self._note(error):
+                    raise
+                again = True
 
     async def poll(self, feed: Feed, name: str, params: dict[str, Json], every_s: float) -> None:
         """One question of :meth:`gui_kit.link.AgentLink.poll`."""
         last: Json = _UNKNOWN
-        with feed.scope:
-            while True:
-                await self._connected.wait()
-                while feed.paused:
-                    await feed.wait_until_asked(every_s)
-                try:
-                    answer = await self._client.call(name, **params)
-                    if answer != last:
-                        last = answer
-                        await feed.deliver(answer)
-                except CyxWizError as error:
-                    last = _UNKNOWN
-                    if not (isinstance(error, EnvironmentFailure) and self._note(error)):
-                        feed.tell_failed(error)
+        while True:
+            await self._connected.wait()
+            while feed.paused:
                 await feed.wait_until_asked(every_s)
+            try:
+                answer = await self._client.call(name, **params)
+                if answer != last:
+                    last = answer
+                    await feed.deliver(answer)
+            except CyxWizError as error:
+                last = _UNKNOWN
+                if not (isinstance(error, EnvironmentFailure) and self._note(error)):
+                    self.mailbox.post(partial(feed.fail, error))
+            await feed.wait_until_asked(every_s)
 
 
 _UNKNOWN = object()

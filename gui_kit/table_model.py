@@ -11,7 +11,7 @@ from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterP
 from gui_kit.icons import icon
 from gui_kit.states import Look
 from gui_kit.theme import theme
-from gui_kit.words import clean
+from gui_kit.words import clean, tooltip
 
 
 class Row(Protocol):
@@ -117,6 +117,8 @@ class RowModel(QAbstractTableModel, Generic[R]):
             return clean(column.text(row)).replace("\n", " ")
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return self._alignment(column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tooltip(column.text(row))
         look = column.look(row) if column.look is not None else None
         if look is None:
             return None

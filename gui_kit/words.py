@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from html import escape
 
 from PyQt6.QtCore import QCoreApplication
 
@@ -28,6 +29,11 @@ def clean(text: str) -> str:
     """Text that may come from a stranger, line by line harmless, ends kept."""
     lines = text[: 2 * LABEL_MAX_CHARS].splitlines()
     return "\n".join(clean_line(line, LABEL_MAX_CHARS) for line in lines)[:LABEL_MAX_CHARS]
+
+
+def tooltip(text: str) -> str:
+    """A text for a tooltip, which would read HTML in it if it were not told otherwise."""
+    return f"<qt>{escape(clean(text))}</qt>" if text else ""
 
 
 def bytes_text(count: float) -> str:

@@ -32,7 +32,7 @@ class ScriptedAgent:
         self.streams: dict[str, StreamHandler] = {}
         self.asked: list[tuple[str, dict[str, Json]]] = []
         self.starts = 0
-        self._socket = socket
+        self.socket = socket
         self._thread: Thread | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._scope: trio.CancelScope | None = None
@@ -59,7 +59,7 @@ class ScriptedAgent:
 
     def client(self, *, may_start: bool = True) -> ScriptedClient:
         """A client as a window has one."""
-        return ScriptedClient(self, self._socket, may_start=may_start)
+        return ScriptedClient(self, self.socket, may_start=may_start)
 
     async def _serve(self, ready: Event) -> None:
         with trio.CancelScope() as self._scope:
@@ -68,7 +68,7 @@ class ScriptedAgent:
             streams = {name: partial(self._stream, name) for name in self.streams}
             server = LocalServer(handlers, streams)
             async with trio.open_nursery() as nursery:
-                await nursery.start(server.serve, self._socket)
+                await nursery.start(server.serve, self.socket)
                 ready.set()
 
     async def _answer(self, method: str, params: dict[str, Json]) -> Json:

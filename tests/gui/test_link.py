@@ -13,8 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from gui_kit.link import AgentLink
 from gui_kit.states import LinkState
-from p2p.core.errors import CyxWizError, Refused
-from p2p.testing.scripted_agent import ScriptedAgent
+from p2p.core.errors import Bug, CyxWizError, Refused
+from p2p.testing.scripted_agent import ScriptedAgent, ScriptedClient
 
 
 class Window(QWidget):
@@ -201,3 +201,25 @@ def test_closing_withdraws_what_is_asked(agent: ScriptedAgent, link: AgentLink, 
     link.close()
     assert not any(thread.name == "agent link" for thread in threading.enumerate())
     assert window.got == []
+
+
+class BrokenClient(ScriptedClient):
+    """Has a mistake in one of its methods."""
+
+    async def call(self, name: str, /, **params: Any) -> Any:
+        if name == "broken":
+            raise ZeroDivisionError
+        return await super().call(name, **params)
+
+
+def test_a_mistake_of_ours_is_told_and_ends_nothing_else(agent: ScriptedAgent, qtbot: QtBot) -> None:
+    agent.answers["whole"] = 7
+    link = AgentLink(BrokenClient(agent, agent.socket, may_start=True))
+    link.start()
+    window = Window()
+    link.call(window, "broken").then(window.take, window.take)
+    qtbot.waitUntil(lambda: len(window.got) == 1)
+    assert isinstance(window.got[0], Bug)
+    link.call(window, "whole").then(window.take)
+    qtbot.waitUntil(lambda: window.got[1:] == [7])
+    link.close()

@@ -1,17 +1,18 @@
-"""``accounts``, ``ledger check``."""
+"""``accounts``, ``ledger check``, ``ledger export``."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
-import trio
 
 from coordinator.cli.common import amount, database, dsn_option, when
 from coordinator.domain.ledger import user
 from coordinator.store import ledger as store_ledger
 from coordinator.store.database import Database
-from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import ExitCode, Refused
 from p2p.core.limits import POSTINGS_LISTED_MAX
 from p2p.core.money import format_amount
@@ -21,8 +22,6 @@ from p2p.local.home import find_home
 if TYPE_CHECKING:
     from coordinator.service.audit import Findings
     from p2p.chain.config import ChainConfig
-
-_CHECK_WAIT_S = 15.0
 
 
 @click.command()
@@ -67,7 +66,10 @@ def ledger() -> None:
 @dsn_option
 @frame.json_option
 def check(dsn: str | None, as_json: bool) -> None:
-    """Compare the ledger with itself and with the chain, to the last unit. Exit code 1 if they differ."""
+    """Compare the ledger with itself and with the chain, to the last unit. Changes nothing.
+
+    Exit code 1 if they differ.
+    """
     # Loaded here, because the other commands need nothing of the chain and should answer at once.
     from p2p.chain.config import ChainConfig
 
@@ -75,47 +77,63 @@ def check(dsn: str | None, as_json: bool) -> None:
     with database(dsn) as db:
         findings = frame.run_async(_check, db, config)
     if as_json:
-        frame.print_json(
-            {
-                "agrees": findings.agrees,
-                "accounts": findings.accounts,
-                "open_escrows": findings.escrows,
-                "vault_units": {asset.value: units for asset, units in findings.totals.items()},
-                "differences": list(findings.differences),
-            }
-        )
+        _print_json(findings)
     else:
         _print_findings(findings)
     if not findings.agrees:
-        raise LedgerDiffers(len(findings.differences))
+        raise LedgerDiffers(len(findings.problems))
 
 
 async def _check(db: Database, config: ChainConfig) -> Findings:
-    from coordinator.service.audit import audit as run_audit
-    from coordinator.service.history import sync_wallets
+    from coordinator.service.audit import audit
     from p2p.chain.escrow import EscrowClient
 
-    async with EscrowClient(config, SYSTEM_CLOCK) as chain:
-        deadline_s = trio.current_time() + _CHECK_WAIT_S
-        while True:
-            await sync_wallets(db, chain, SYSTEM_CLOCK)
-            findings = await run_audit(db, chain)
-            moving = any(row["state"] == "sent" for row in await db.run(lambda tx: tx.rows("outbox.counts")))
-            # Money that is on its way is on one side only for a moment.
-            if findings.agrees or not moving or trio.current_time() >= deadline_s:
-                return findings
-            await trio.sleep(1.0)
+    async with EscrowClient(config) as chain:
+        return await audit(db, chain)
+
+
+def _print_json(findings: Findings) -> None:
+    head = findings.head
+    frame.print_json(
+        {
+            "agrees": findings.agrees,
+            "accounts": findings.accounts,
+            "open_escrows": findings.escrows,
+            "vault_units": {asset.value: units for asset, units in findings.totals.items()},
+            "differences": findings.differences,
+            "problems": [asdict(problem) for problem in findings.problems],
+            "slots": list(findings.slots),
+            "head": {"seq": head.seq, "hash": bytes(head.hash).hex()} if head else None,
+            "in_flight": [asdict(entry) for entry in findings.in_flight],
+        }
+    )
 
 
 def _print_findings(findings: Findings) -> None:
-    for difference in findings.differences:
-        frame.out.print(f"DIFFERS  {difference}", markup=False)
-    if findings.agrees:
-        totals = ", ".join(format_amount(units, asset) for asset, units in findings.totals.items())
-        frame.out.print(
-            f"Ledger and chain agree to the last unit: {findings.accounts} accounts, "
-            f"{findings.escrows} open escrows, {totals} in the vaults."
-        )
+    for entry in findings.in_flight:
+        what = " ".join(filter(None, (entry.kind, f"of job {entry.job_id}" if entry.job_id else "")))
+        frame.out.print(f"IN FLIGHT  {entry.signature}: {what or 'transaction'}, {entry.state}", markup=False)
+    if not findings.agrees:
+        first, more = findings.problems[0], len(findings.problems) - 1
+        frame.out.print(f"DIFFERS  {first.text}", markup=False)
+        for name, value in (
+            ("account", first.account),
+            ("job", first.job_id),
+            ("signature", first.signature),
+        ):
+            frame.out.print(f"         {name:<10}{value or 'none known'}", markup=False)
+        if more:
+            frame.out.print(f"         {more} more: `ledger check --json` has them all", markup=False)
+        return
+    totals = ", ".join(format_amount(units, asset) for asset, units in findings.totals.items())
+    frame.out.print(
+        f"Ledger and chain agree to the last unit: {findings.accounts} accounts, "
+        f"{findings.escrows} open escrows, {totals} in the vaults."
+    )
+    head, (first_slot, last_slot) = findings.head, findings.slots
+    slots = f"slot {first_slot}" if first_slot == last_slot else f"slots {first_slot} to {last_slot}"
+    if head is not None:
+        frame.out.print(f"At {slots}; {head.seq} transfers, the last with hash {bytes(head.hash).hex()}.")
 
 
 class LedgerDiffers(Refused):
@@ -128,5 +146,25 @@ class LedgerDiffers(Refused):
             "ledger_differs",
             f"Ledger and chain differ in {number} place(s).",
             "Until it is explained, treat both with care; nothing was changed.",
-            "Run it again when no chain action is on its way; `cyxwiz-coordinator status` shows these.",
+            "`docs/ledger.md` says what to do; `cyxwiz-coordinator status` shows since when.",
         )
+
+
+@ledger.command()
+@dsn_option
+def export(dsn: str | None) -> None:
+    """Every transfer with its lines and its hash, oldest first, as one JSON object a line.
+
+    Whoever has it can verify the chain of hashes, and each signature on the chain: see docs/ledger.md.
+    """
+    after = 0
+    with database(dsn) as db:
+        while True:
+            rows = db.transact(partial(store_ledger.links, after_seq=after))
+            for row in rows:
+                row["hash"] = bytes(row["hash"]).hex()
+                row["lines"] = list(zip(row.pop("accounts"), row.pop("units"), strict=True))
+                click.echo(json.dumps(row))
+            if not rows:
+                return
+            after = rows[-1]["seq"]

@@ -31,6 +31,7 @@ from p2p.core.limits import (
     ACTION_LATE_S,
     EVENTS_PER_REPLY_MAX,
     JOBS_LISTED_MAX,
+    LEDGER_FOUND_MAX,
     NODE_SILENT_S,
     NODES_LISTED_MAX,
 )
@@ -52,7 +53,7 @@ _FACT_MAX_CHARS = 400
 def status(dsn: str | None, as_json: bool) -> None:
     """Is it running, and what is there: nodes, jobs by state, chain actions on their way.
 
-    Exit code 1 when money does not move by itself.
+    Exit code 1 when money does not move by itself, or the ledger cannot explain where it is.
     """
     with database(dsn) as db:
         with db.raw() as connection:
@@ -71,6 +72,8 @@ def status(dsn: str | None, as_json: bool) -> None:
         frame.print_json(found)
     else:
         _print_status(found, running)
+    if found["alarms"]:
+        raise LedgerAlarm(len(found["alarms"]))
     if found["troubled"]:
         raise MoneyStands(len(found["troubled"]))
 
@@ -91,10 +94,29 @@ def _print_status(found: dict[str, Any], running: bool) -> None:
         frame.out.print(
             f"ATTENTION       {clean_line(what, _FACT_MAX_CHARS)}", style="bold red", markup=False
         )
+    for row in found["alarms"]:
+        what = f"{row['detail']}, since {when(row['since_s'])}"
+        frame.out.print(
+            f"ALARM           {clean_line(what, _FACT_MAX_CHARS)}", style="bold red", markup=False
+        )
     for row in found["troubled"]:
         what = f"{row['kind']} of job {row['job_id']}: {row['error'] or 'failed'} ({row['attempts']} tries)"
         frame.out.print(
             f"ATTENTION       {clean_line(what, _FACT_MAX_CHARS)}", style="bold red", markup=False
+        )
+
+
+class LedgerAlarm(Refused):
+    """The ledger's watch has found something that it cannot explain."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            "ledger_alarm",
+            f"The ledger cannot explain {number} thing(s).",
+            "The money is where the chain says; what the ledger says of these accounts is not to be trusted.",
+            "`cyxwiz-coordinator ledger check` looks closer; docs/ledger.md says what to do.",
         )
 
 
@@ -122,6 +144,7 @@ def _status(tx: Tx) -> dict[str, Any]:
         "jobs": {row["state"]: row["jobs"] for row in tx.rows("jobs.counts")},
         "sol": sol_price(tx),
         "sponsored": sponsored.totals(tx, SYSTEM_CLOCK.now_s()),
+        "alarms": tx.rows("ledger.alarms", limit=LEDGER_FOUND_MAX),
         "troubled": tx.rows("outbox.troubled", late_s=SYSTEM_CLOCK.now_s() - ACTION_LATE_S, limit=50),
         "disputes_open": disputed["disputes"],
         "dispute_decide_until_s": disputed["first_by_s"],
@@ -241,7 +264,7 @@ def _whole(tx: Tx, found: JobRow) -> tuple[JobView, list[dict[str, Any]], list[d
         {"at_s": event.at_s, "state": event.new.value, "code": event.code, "detail": event.detail}
         for event in job_rows.events_after(tx, "", found.job_id, 0, EVENTS_PER_REPLY_MAX)
     ]
-    lines = tx.rows("ledger.of_account", account=escrow(found.job_id), limit=10)
+    lines = tx.rows("ledger.of_account", account=escrow(found.buyer, found.job_id), limit=10)
     return view, events, [dict(line) for line in lines]
 
 

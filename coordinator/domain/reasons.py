@@ -22,6 +22,7 @@ class Reason(Enum):
     RESOLVED = "resolved"
     REFUNDED = "refunded"
     RECLAIMED = "reclaimed"
+    UNFUNDED = "unfunded"
 
     @property
     def words(self) -> str:
@@ -44,4 +45,5 @@ _WORDS = {
     Reason.RESOLVED: "The arbiter has decided the dispute: what was decided is paid, the rest went back.",
     Reason.REFUNDED: "Everything went back to the buyer.",
     Reason.RECLAIMED: "The buyer took the deposit back after the deadline.",
+    Reason.UNFUNDED: "The escrow never became final on the chain: nothing was taken, nothing is paid.",
 }

@@ -6,13 +6,12 @@ import logging
 
 from coordinator.domain import ledger as rules
 from coordinator.service.context import Context
-from coordinator.service.escrow import Escrow
+from coordinator.service.follower import Follower
 from coordinator.store import rates
 from coordinator.store.database import Row, Tx
 from coordinator.store.records import LoginRow
 from p2p.core.errors import EnvironmentFailure
-from p2p.core.ids import Wallet
-from p2p.core.limits import NODE_SILENT_S, POSTINGS_LISTED_MAX
+from p2p.core.limits import LEDGER_FRESH_S, NODE_SILENT_S, POSTINGS_LISTED_MAX
 from p2p.core.messages.jobs import (
     AccountRequest,
     Offer,
@@ -29,9 +28,9 @@ logger = logging.getLogger(__name__)
 class Accounts:
     """``offers.list``, ``account.show``."""
 
-    def __init__(self, context: Context, escrow: Escrow) -> None:
+    def __init__(self, context: Context, follower: Follower) -> None:
         self._context = context
-        self._escrow = escrow
+        self._follower = follower
 
     async def offers(self, login: LoginRow, request: OffersRequest) -> OfferList:
         """Every class with a rate, and how many nodes offer it now; what is free first, then the cheapest."""
@@ -51,7 +50,7 @@ class Accounts:
     async def show(self, login: LoginRow, request: AccountRequest) -> PostingList:
         """The wallet's ledger lines, newest first, after a look at what happened on chain."""
         try:
-            await self._escrow.sync(Wallet(login.wallet))
+            await self._follower.follow(fresh_s=LEDGER_FRESH_S)
         except EnvironmentFailure as error:
             logger.info("history of %s: %s", login.wallet, error.what)
         limit = max(1, min(request.limit, POSTINGS_LISTED_MAX))

@@ -14,11 +14,13 @@ from coordinator.service.dispatcher import Dispatcher
 from coordinator.service.disputes import Disputes
 from coordinator.service.escrow import Escrow
 from coordinator.service.evidence import Examiner
+from coordinator.service.follower import Follower
 from coordinator.service.login import Logins
 from coordinator.service.loops import every
 from coordinator.service.office import Office
 from coordinator.service.orders import Orders
 from coordinator.service.prices import Prices
+from coordinator.service.reconciler import Reconciler
 from coordinator.service.registry import Registry
 from coordinator.service.rents import Rents
 from coordinator.service.reports import Reports
@@ -60,6 +62,8 @@ class Coordinator:
         self.context = context
         self.logins = Logins(context)
         self.escrow = Escrow(context)
+        self.follower = Follower(context.db, context.chain, context.clock)
+        self.reconciler = Reconciler(context.db, context.chain, context.clock, self.follower)
         self.dispatcher = Dispatcher(context)
         self.registry = Registry(context, self.dispatcher.assign_soon)
         self.reports = Reports(context)
@@ -69,12 +73,14 @@ class Coordinator:
         self.sponsor = Sponsor(context, self.orders)
         self.rents = Rents(context)
         self.settlement = Settlement(context, self.dispatcher)
-        self.accounts = Accounts(context, self.escrow)
+        self.accounts = Accounts(context, self.follower)
         self.settler = Settler(context)
         self.claims = Claims(context)
         self.disputes = Disputes(context)
         self.examiner = Examiner(context, self.disputes)
-        self.sweeps = Sweeps(context, self.registry, self.escrow, self.claims, self.settler, self.disputes)
+        self.sweeps = Sweeps(
+            context, self.registry, self.claims, self.settler, self.disputes, self.reconciler
+        )
 
     def methods(self) -> Iterable[tuple[str, Handler]]:
         """Every method with its handler; all but the first two need a login of the right role."""

@@ -139,4 +139,4 @@ def close_given_back(tx: Tx, job_id: str, reason: Reason, now_s: float) -> JobRo
             tx.execute(
                 "outbox.give_up", action_id=action.action_id, now_s=now_s, error="the deposit went back"
             )
-    return None if job.status.is_final else verdicts.given_back(tx, job, "", reason, now_s)
+    return None if job.status.is_final else verdicts.given_back(tx, job, reason, now_s)

@@ -1,14 +1,10 @@
-"""The escrow as the coordinator reads it: is it open as agreed, and is the money behind it known?"""
+"""The escrow of a job that is submitted: is it open as agreed?"""
 
 from __future__ import annotations
 
 import trio
 
-from coordinator.domain import ledger as rules
 from coordinator.service.context import Context
-from coordinator.service.history import sync_wallet
-from coordinator.store import ledger
-from coordinator.store.database import Tx
 from p2p.chain.accounts import JobStatus, OnChainJob
 from p2p.core.agreement import run_limit_s
 from p2p.core.errors import EnvironmentFailure, Refused
@@ -19,7 +15,7 @@ from p2p.core.signing import Domain, statement_hash
 
 
 class Escrow:
-    """Reads of the chain on behalf of orders and ledger."""
+    """Reads of the chain on behalf of orders."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -73,20 +69,3 @@ class Escrow:
                 "The job is not queued; nobody was assigned, so everything can be had back at once.",
                 "Cancel the escrow and ask for a new quote.",
             )
-
-    async def fund(self, terms: Terms) -> None:
-        """Make sure that the ledger knows the money behind an escrow that is open on chain."""
-
-        def enough(tx: Tx) -> bool:
-            held = ledger.balance(tx, rules.user(terms.buyer), terms.asset)
-            return held >= terms.deposit_units
-
-        if not await self._context.run(enough):
-            await self.sync(Wallet(terms.buyer))
-
-    async def sync(self, wallet: Wallet) -> int:
-        """Post what moved on chain for a wallet and the ledger does not have; how many entries."""
-        context = self._context
-        return await sync_wallet(
-            context.db, context.chain, context.on_chain.fee_owner, wallet, context.now_s()
-        )

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import trio
 
-from coordinator.domain import ledger as rules
 from coordinator.domain.matching import explain, needs_of
 from coordinator.domain.pricing import PriceList, make_terms
 from coordinator.service.checks import check_addresses, check_spec
@@ -15,11 +14,11 @@ from coordinator.service.escrow import Escrow
 from coordinator.service.office import Office
 from coordinator.service.prices import Prices
 from coordinator.service.views import job_view
-from coordinator.store import jobs, ledger, nodes, rates
-from coordinator.store.database import Overdrawn, Tx, UniqueBroken
+from coordinator.store import jobs, nodes, rates
+from coordinator.store.database import Tx, UniqueBroken
 from coordinator.store.jobs import NewJob
 from coordinator.store.records import JobRow, LoginRow
-from p2p.core.errors import EnvironmentFailure, Refused, UserError
+from p2p.core.errors import Refused, UserError
 from p2p.core.ids import parse_job_id
 from p2p.core.limits import (
     BUYER_JOBS_MAX,
@@ -112,7 +111,6 @@ class Orders:
         if known is not None:
             return known
         await self._escrow.check_open(terms, request.terms.payload)
-        await self._escrow.fund(terms)
         order = NewJob(
             request.spec,
             terms,
@@ -162,14 +160,10 @@ class Orders:
     async def _queue(self, order: NewJob) -> JobView:
         terms = order.terms
         now_s = self._context.now_s()
-        transfer = rules.open_job(
-            terms.buyer, terms.job_id, terms.asset, terms.deposit_units, order.open_signature
-        )
 
         def work(tx: Tx) -> JobView:
             _check_open_jobs(tx, terms.buyer)
             job = jobs.insert(tx, order, now_s)
-            ledger.post(tx, transfer, now_s)
             return job_view(tx, job, now_s)
 
         try:
@@ -179,13 +173,6 @@ class Orders:
             if known is None:
                 raise
             return known
-        except Overdrawn:
-            raise EnvironmentFailure(
-                "deposit_not_seen",
-                "The escrow is open, but the deposit behind it was not seen yet.",
-                "The money is safe in the escrow; the job is not queued yet.",
-                "It is submitted again by itself.",
-            ) from None
 
     async def list(self, login: LoginRow, request: ListJobsRequest) -> JobList:
         """The buyer's jobs, newest first, without statements and reasons."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from coordinator.domain.leases import attempt_ends_s
+from coordinator.domain.reasons import Reason
 from coordinator.service.reports import end_attempt
 from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow
 from p2p.chain.accounts import JobStatus, OnChainJob
 from p2p.core.limits import CHAIN_CLOCK_SLACK_S
-from p2p.core.states import FailureCode
+from p2p.core.states import FailureCode, JobState
 
 
 def end_stuck(tx: Tx, job_id: str, now_s: float) -> JobRow | None:
@@ -45,3 +46,21 @@ def end_expired(tx: Tx, job_id: str, now_s: float) -> JobRow | None:
         job = jobs.fail(tx, job, FailureCode.EXPIRED, detail, now_s)
     outbox.refund(tx, job, now_s)
     return job
+
+
+def end_unfunded(tx: Tx, job_id: str, now_s: float) -> JobRow | None:
+    """End a job without an escrow: the chain dropped the transaction that opened it after we had seen it."""
+    job = jobs.lock(tx, job_id)
+    if job is None or job.status.is_final:
+        return None
+    for action in outbox.of_job(tx, job_id):
+        outbox.supersede(tx, job_id, action.kind, now_s)
+        if action.state == "sent":
+            tx.execute("outbox.give_up", action_id=action.action_id, now_s=now_s, error="there is no escrow")
+    if job.status is JobState.DELIVERING or not job.status.is_over:
+        detail = (
+            "The chain dropped the transaction that opened its escrow. No money was taken; submit it again."
+        )
+        job = jobs.fail(tx, job, FailureCode.EXPIRED, detail, now_s)
+    tx.execute("jobs.set_used", job_id=job_id, used_seconds=0, used_units=0)
+    return jobs.move(tx, job, JobState.REFUNDED, Reason.UNFUNDED.value, now_s)

@@ -13,27 +13,27 @@ from coordinator.service.claims import Claims, withdraw
 from coordinator.service.context import Context
 from coordinator.service.disputes import Disputes
 from coordinator.service.endings import close_given_back
-from coordinator.service.escrow import Escrow
-from coordinator.service.history import differing
 from coordinator.service.loops import every
-from coordinator.service.overdue import end_expired, end_stuck, is_expired_on_chain
+from coordinator.service.overdue import end_expired, end_stuck, end_unfunded, is_expired_on_chain
+from coordinator.service.reconciler import Reconciler
 from coordinator.service.registry import Registry
 from coordinator.service.reports import end_attempt
 from coordinator.service.settler import Settler
 from coordinator.service.verdicts import GIVEN_BACK, PAID
-from coordinator.store import jobs, ledger, outbox
+from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow
 from p2p.chain.accounts import JobStatus, OnChainJob
 from p2p.chain.config import FINALIZED
-from p2p.core.errors import CyxWizError
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import (
     BEAT_FLUSH_S,
     CLAIM_SWEEP_S,
     CLOSE_SWEEP_S,
+    ESCROW_GONE_S,
     LEASE_S,
     LEASE_SWEEP_S,
+    LEDGER_FOLLOW_S,
     RECONCILE_SWEEP_S,
     SWEEP_BATCH_MAX,
 )
@@ -49,19 +49,18 @@ class Sweeps:
         self,
         context: Context,
         registry: Registry,
-        escrow: Escrow,
         claims: Claims,
         settler: Settler,
         disputes: Disputes,
+        reconciler: Reconciler,
     ) -> None:
         self._context = context
         self._registry = registry
-        self._escrow = escrow
         self._claims = claims
         self._settler = settler
         self._disputes = disputes
+        self._reconciler = reconciler
         self._seen_seq = 0
-        self._seen_wallet = ""
         self._started_at_s = 0.0
 
     async def run(self) -> None:
@@ -70,6 +69,7 @@ class Sweeps:
             nursery.start_soon(every, BEAT_FLUSH_S, self._registry.flush, "heartbeats")
             nursery.start_soon(every, LEASE_SWEEP_S, self.lose_leases, "leases")
             nursery.start_soon(every, RECONCILE_SWEEP_S, self.reconcile, "reconciliation")
+            nursery.start_soon(every, LEDGER_FOLLOW_S, self._reconciler.follower.follow, "ledger")
             nursery.start_soon(every, CLAIM_SWEEP_S, self._claims.sweep, "claims")
             nursery.start_soon(every, CLOSE_SWEEP_S, self._settler.close_accounts, "closing")
 
@@ -97,31 +97,25 @@ class Sweeps:
         return lost
 
     async def reconcile(self) -> None:
-        """Notice what happened on chain without us: deposits, withdrawals, reclaimed jobs."""
+        """Notice what happened on chain without us, to jobs and to anybody's money."""
         page = await self._context.run(lambda tx: jobs.unfinished(tx, self._seen_seq, SWEEP_BATCH_MAX))
         for job in page:
             self._seen_seq = job.queue_seq  # should this one make trouble, the next round goes on after it
             await self._review(job)
         if len(page) < SWEEP_BATCH_MAX:
             self._seen_seq = 0
-        await self._reconcile_wallets()
-
-    async def _reconcile_wallets(self) -> None:
-        context, fee_owner = self._context, self._context.on_chain.fee_owner
-        page = await context.run(lambda tx: ledger.wallets(tx, self._seen_wallet, SWEEP_BATCH_MAX))
-        self._seen_wallet = page[-1] if len(page) == SWEEP_BATCH_MAX else ""
-        for wallet in await differing(context.db, context.chain, fee_owner, [fee_owner, *page]):
-            await self._sync(wallet)
+        await self._reconciler.run_once()
 
     async def _review(self, job: JobRow) -> None:
         now_s = self._context.now_s()
         # What nodes have to say of the time when there was no coordinator has come by then.
         if now_s >= self._started_at_s + LEASE_S:
             await self._tell(await self._context.run(partial(end_stuck, job_id=job.job_id, now_s=now_s)))
+        owner, job_id = Wallet(job.buyer), JobId(job.job_id)
         # What is merely confirmed can still be dropped by a fork.
-        chain = self._context.chain.at(FINALIZED)
-        on_chain = await chain.seen_job(Wallet(job.buyer), JobId(job.job_id))
+        on_chain = await self._context.chain.at(FINALIZED).seen_job(owner, job_id)
         if on_chain is None:
+            await self._unfunded(job, now_s)
             return
         if on_chain.status in GIVEN_BACK:
             await self._close(job)
@@ -131,6 +125,13 @@ class Sweeps:
             await self._disputes.open(job, on_chain)
         elif isinstance(on_chain, OnChainJob) and is_expired_on_chain(on_chain, now_s):
             await self._tell(await self._context.run(partial(end_expired, job_id=job.job_id, now_s=now_s)))
+
+    async def _unfunded(self, job: JobRow, now_s: float) -> None:
+        """End a job whose escrow is not on chain, once it is sure that it will never be."""
+        if now_s < job.created_at_s + ESCROW_GONE_S:
+            return
+        if await self._context.chain.knows_no_job(Wallet(job.buyer), JobId(job.job_id)):
+            await self._tell(await self._context.run(partial(end_unfunded, job_id=job.job_id, now_s=now_s)))
 
     async def _tell(self, ended: JobRow | None) -> None:
         if ended is not None:
@@ -147,12 +148,6 @@ class Sweeps:
         closed = await self._context.run(lambda tx: close_given_back(tx, job.job_id, Reason.RECLAIMED, now_s))
         if closed is not None:
             self._context.events.post(closed.buyer)
-
-    async def _sync(self, wallet: Wallet) -> None:
-        try:
-            await self._escrow.sync(wallet)
-        except CyxWizError as error:
-            logger.warning("history of %s: %s", wallet, error.what)
 
 
 def lose_lease(tx: Tx, job_id: str, now_s: float) -> JobRow | None:

@@ -1,14 +1,16 @@
-"""What a chain action's end means for job and ledger: one transaction each."""
+"""What a chain action's end means for its job: one transaction each.
+
+The money that it moved is posted from the chain itself, see :mod:`coordinator.service.follower`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-from coordinator.domain import ledger as rules
 from coordinator.domain.reasons import Reason
 from coordinator.service import claims
-from coordinator.store import disputes, jobs, ledger, outbox
+from coordinator.store import disputes, jobs, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
 from p2p.chain.accounts import JobStatus, OnChainJob
@@ -58,7 +60,7 @@ def confirm(tx: Tx, action: ActionRow, now_s: float, done: Done = Done()) -> Job
     if action.kind == outbox.CLAIM:
         claims.claimed(tx, job, action, now_s)
     if action.kind == outbox.REFUND:
-        return given_back(tx, job, action.signature, Reason.REFUNDED, now_s)
+        return given_back(tx, job, Reason.REFUNDED, now_s)
     return job
 
 
@@ -74,22 +76,11 @@ def _settled(
     ended = DisputeState.RESOLVED if resolved else DisputeState.WITHDRAWN
     disputes.end(tx, job.job_id, ended, used_units, now_s)
     moved = jobs.move(tx, job, JobState.SETTLED, reason.value, now_s)
-    transfer = rules.settle(
-        buyer=job.buyer,
-        node=job.node_wallet or "",
-        job_id=job.job_id,
-        asset=job.money,
-        deposit_units=job.deposit_units,
-        used_units=used_units,
-        fee_bps=job.fee_bps,
-        signature=action.signature,
-    )
-    ledger.post(tx, transfer, now_s)
     outbox.close(tx, moved, now_s)
     return moved
 
 
-def given_back(tx: Tx, job: JobRow, signature: str, reason: Reason, now_s: float) -> JobRow:
+def given_back(tx: Tx, job: JobRow, reason: Reason, now_s: float) -> JobRow:
     """Everything is back at the buyer on chain, whatever the job was doing: bring it to its end here."""
     if job.status.is_final:
         return job
@@ -103,8 +94,6 @@ def given_back(tx: Tx, job: JobRow, signature: str, reason: Reason, now_s: float
     tx.execute("jobs.set_used", job_id=job.job_id, used_seconds=0, used_units=0)
     moved = jobs.move(tx, job, JobState.REFUNDED, reason.value, now_s)
     disputes.end_given_back(tx, job.job_id, now_s)
-    transfer = rules.refund(job.buyer, job.job_id, job.money, job.deposit_units, signature)
-    ledger.post(tx, transfer, now_s)
     outbox.close(tx, moved, now_s)
     return moved
 

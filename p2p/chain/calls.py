@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from solders.message import Message
+import base58
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from p2p.chain.errors import chain_unexpected
 from p2p.chain.instructions import Tag
+from p2p.chain.rpc import number_of
+from p2p.core.money import Asset
 
 if TYPE_CHECKING:
-    from p2p.chain.sending import ChainSending
+    from p2p.chain.reads import ChainReads
 
 JOB_AT = {
     Tag.OPEN: 5,
@@ -39,7 +42,7 @@ RETURNS = (Tag.CANCEL, Tag.REFUND, Tag.RECLAIM)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An instruction of our program inside a transaction."""
+    """An instruction of our program inside a transaction, be it another program that gave it."""
 
     tag: Tag
     keys: list[Pubkey]
@@ -54,43 +57,81 @@ class Call:
         return self.keys[JOB_AT[self.tag]] if self.tag in JOB_AT else None
 
 
-async def signatures_of(chain: ChainSending, address: str, limit: int) -> list[tuple[str, int]]:
-    """Signature and slot of the transactions at an address that succeeded, newest first."""
-    options = {"limit": limit, "commitment": chain.chain.commitment}
-    reply = await chain.ask("getSignaturesForAddress", address, options)
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A transaction that names an address."""
+
+    signature: str
+    slot: int
+    failed: bool
+
+
+async def mentions_of(
+    chain: ChainReads, address: str, limit: int, *, before: str = "", until: str = "", min_slot: int = 0
+) -> list[Mention]:
+    """The transactions at an address, newest first: those older than ``before`` and newer than ``until``.
+
+    ``min_slot``: only from a node that knows this slot.
+    """
+    options: dict[str, object] = {"limit": limit, "commitment": chain.chain.commitment}
+    bounds = {"before": before, "until": until, "minContextSlot": min_slot}
+    reply = await chain.ask("getSignaturesForAddress", address, options | _given(bounds))
     try:
-        return [(str(row["signature"]), int(row["slot"])) for row in reply if row["err"] is None]  # type: ignore[attr-defined]
-    except (KeyError, TypeError, ValueError):
+        return [
+            Mention(str(row["signature"]), number_of(row["slot"]), row["err"] is not None)
+            for row in reply  # type: ignore[attr-defined]
+        ]
+    except (KeyError, TypeError):
         raise chain_unexpected("a history that cannot be read") from None
 
 
-async def calls_in(chain: ChainSending, signature: str) -> list[Call]:
-    """Our program's calls in a transaction, in their order."""
+def _given(options: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value}
+
+
+async def signatures_of(chain: ChainReads, address: str, limit: int) -> list[tuple[str, int]]:
+    """Signature and slot of the transactions at an address that succeeded, newest first."""
+    found = await mentions_of(chain, address, limit)
+    return [(mention.signature, mention.slot) for mention in found if not mention.failed]
+
+
+def asset_of_call(chain: ChainReads, call: Call) -> Asset | None:
+    """The asset that an instruction names, if it names one."""
+    if call.tag not in ASSET_AT:
+        return None
+    key = call.keys[ASSET_AT[call.tag]]
+    return next((asset for asset in Asset if chain.addresses.asset(asset) == key), None)
+
+
+async def calls_in(chain: ChainReads, signature: str) -> list[Call]:
+    """Our program's calls in a transaction, in the order in which they ran; none if there is no such one."""
     options = {
         "encoding": "base64",
         "commitment": chain.chain.commitment,
         "maxSupportedTransactionVersion": 0,
     }
-    reply = await chain.ask("getTransaction", signature, options)
+    reply: Any = await chain.ask("getTransaction", signature, options)
     if reply is None:
         return []
     try:
-        raw = base64.b64decode(reply["transaction"][0])  # type: ignore[index]
-        slot, time_s = int(reply["slot"]), reply["blockTime"]  # type: ignore[index]
-        message = VersionedTransaction.from_bytes(raw).message
-    except (KeyError, TypeError, ValueError, IndexError):
+        message = VersionedTransaction.from_bytes(base64.b64decode(reply["transaction"][0])).message
+        slot, time_s = number_of(reply["slot"]), reply["blockTime"]
+        loaded = reply["meta"].get("loadedAddresses") or {}
+        keys = list(message.account_keys)
+        keys += [Pubkey.from_string(key) for kind in ("writable", "readonly") for key in loaded.get(kind, ())]
+        return [
+            Call(Tag(data[0]), [keys[index] for index in accounts], data, signature, slot, time_s)
+            for program, accounts, data in _instructions(message, reply["meta"])
+            if keys[program] == chain.addresses.program and data and data[0] in list(Tag)
+        ]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         raise chain_unexpected(f"transaction {signature[:16]} cannot be read") from None
-    return [Call(tag, keys, data, signature, slot, time_s) for tag, keys, data in _ours(chain, message)]
 
 
-def _ours(chain: ChainSending, message: object) -> list[tuple[Tag, list[Pubkey], bytes]]:
-    """Calls of our program. Versioned messages with lookup tables are none of our making."""
-    if not isinstance(message, Message):
-        return []
-    keys = message.account_keys
-    calls = []
-    for instruction in message.instructions:
-        data = bytes(instruction.data)
-        if keys[instruction.program_id_index] == chain.addresses.program and data and data[0] in list(Tag):
-            calls.append((Tag(data[0]), [keys[index] for index in bytes(instruction.accounts)], data))
-    return calls
+def _instructions(message: Any, meta: dict[str, Any]) -> Iterator[tuple[int, list[int], bytes]]:
+    """Program, accounts and data of every instruction; what one gave in turn follows it."""
+    inner = {part["index"]: part["instructions"] for part in meta.get("innerInstructions") or ()}
+    for number, outer in enumerate(message.instructions):
+        yield outer.program_id_index, list(bytes(outer.accounts)), bytes(outer.data)
+        for row in inner.get(number, ()):
+            yield row["programIdIndex"], row["accounts"], base58.b58decode(row["data"])

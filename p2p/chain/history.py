@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from solders.pubkey import Pubkey
 
 from p2p.chain import accounts
-from p2p.chain.calls import JOB_AT, PAYMENTS, RETURNS, Call, calls_in, signatures_of
+from p2p.chain.calls import JOB_AT, PAYMENTS, RETURNS, Call, asset_of_call, calls_in, signatures_of
 from p2p.chain.instructions import Tag
 from p2p.chain.keys import to_pubkey
-from p2p.chain.past import asset_of_call, read_past_job
+from p2p.chain.past import read_past_job
 from p2p.core.ids import JobId, Wallet
 from p2p.core.money import Asset, split
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import base58
 from solders.account import Account
 from solders.hash import Hash
 from solders.instruction import Instruction
@@ -76,6 +77,7 @@ class Landed:
     balances_after: list[int]
     tokens_before: list[TokenBalance]
     tokens_after: list[TokenBalance]
+    inner: list[list[Any]]
 
     @property
     def signature(self) -> str:
@@ -261,6 +263,7 @@ class LocalChain:
             balances_after,
             tokens,
             tokens_after,
+            meta.inner_instructions(),
         )
         self.landed[landed.signature] = landed
         for key in keys:
@@ -283,6 +286,26 @@ def token_account_of(account: Account | None) -> TokenAccount | None:
     if account is None or account.owner != TOKEN_PROGRAM or len(account.data) != TOKEN_ACCOUNT_BYTES:
         return None
     return TokenAccount.from_bytes(account.data)
+
+
+def inner_json(inner: list[list[Any]]) -> list[dict[str, Any]]:
+    """What the instructions that gave others gave, in the order in which these ran."""
+    return [
+        {
+            "index": number,
+            "instructions": [
+                {
+                    "programIdIndex": step.instruction().program_id_index,
+                    "accounts": list(bytes(step.instruction().accounts)),
+                    "data": base58.b58encode(bytes(step.instruction().data)).decode(),
+                    "stackHeight": step.stack_height(),
+                }
+                for step in steps
+            ],
+        }
+        for number, steps in enumerate(inner)
+        if steps
+    ]
 
 
 def error_json(error: Any) -> object:

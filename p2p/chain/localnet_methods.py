@@ -24,6 +24,7 @@ from p2p.chain.localnet_chain import (
     LocalChain,
     NotLanded,
     TokenBalance,
+    inner_json,
     token_account_of,
 )
 from p2p.core.ids import Wallet
@@ -311,7 +312,7 @@ class Methods:
             "postBalances": landed.balances_after,
             "preTokenBalances": [self._token_balance(token) for token in landed.tokens_before],
             "postTokenBalances": [self._token_balance(token) for token in landed.tokens_after],
-            "innerInstructions": [],
+            "innerInstructions": inner_json(landed.inner),
             "logMessages": landed.logs,
             "rewards": [],
             "loadedAddresses": {"writable": [], "readonly": []},

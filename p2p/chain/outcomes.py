@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from p2p.chain.errors import chain_unexpected, error_word, program_number
 from p2p.chain.reads import ChainReads
-from p2p.chain.rpc import RpcError, number_of, value_of
+from p2p.chain.rpc import number_of, slot_of, value_of
 from p2p.chain.transaction import Outcome, OutcomeKind
 from p2p.core.errors import EnvironmentFailure
 from p2p.core.limits import BLOCKHASH_BLOCKS
@@ -94,7 +94,7 @@ class ChainOutcomes(ChainReads):
             raise chain_unexpected("no signature status")
         status = found[0]
         if status is None:
-            return None if not at_slot or _slot_of(reply) >= at_slot else _PENDING
+            return None if not at_slot or slot_of(reply) >= at_slot else _PENDING
         if not isinstance(status, dict):
             raise chain_unexpected("a signature status that cannot be read")
         if _LEVELS.get(str(status.get("confirmationStatus")), 0) < level:
@@ -103,17 +103,6 @@ class ChainOutcomes(ChainReads):
         if error is not None:
             return Outcome(OutcomeKind.FAILED, program_number(error), error_word(error))
         return Outcome(OutcomeKind.CONFIRMED)
-
-    async def _ask_at(self, url: str, method: str, *params: object) -> object:
-        try:
-            return await self._rpc.call_one(url, method, *params)
-        except RpcError as error:
-            raise chain_unexpected(f"{method}: {error}") from None
-
-
-def _slot_of(reply: object) -> int:
-    context = reply.get("context") if isinstance(reply, dict) else None
-    return number_of(context.get("slot") if isinstance(context, dict) else None)
 
 
 def _history_is_gone() -> EnvironmentFailure:

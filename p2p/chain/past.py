@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from solders.pubkey import Pubkey
 
 from p2p.chain.accounts import JobStatus
-from p2p.chain.calls import ASSET_AT, Call, calls_in, signatures_of
+from p2p.chain.calls import Call, asset_of_call, calls_in, signatures_of
 from p2p.chain.errors import chain_unexpected
 from p2p.chain.instructions import Tag
 from p2p.core.ids import JobId
@@ -67,14 +67,6 @@ async def read_past_job(chain: ChainSending, address: Pubkey) -> PastJob | None:
     return PastJob(
         JobId(opening.data[1:17].hex()), asset, status, deposit, used, result_hash, ending.signature
     )
-
-
-def asset_of_call(chain: ChainSending, call: Call) -> Asset | None:
-    """The asset that an instruction names, if it names one."""
-    if call.tag not in ASSET_AT:
-        return None
-    key = call.keys[ASSET_AT[call.tag]]
-    return next((asset for asset in Asset if chain.addresses.asset(asset) == key), None)
 
 
 def _verdict(calls: list[Call]) -> tuple[int, bytes]:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import base64
 import copy
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from solders.pubkey import Pubkey
+
 from p2p.chain import accounts
 from p2p.chain.accounts import OnChainAsset, OnChainConfig, OnChainJob, OnChainSession
 from p2p.chain.addresses import CLOCK_SYSVAR, TOKEN_PROGRAM, Addresses
-from p2p.chain.config import ChainConfig
+from p2p.chain.config import FINALIZED, ChainConfig
 from p2p.chain.errors import chain_unexpected
 from p2p.chain.instructions import Builder
 from p2p.chain.keys import to_pubkey, to_wallet
-from p2p.chain.rpc import Rpc, RpcError, account_of, number_of, value_of
+from p2p.chain.rpc import Rpc, RpcError, account_of, number_of, slot_of, value_of
 from p2p.core.clock import Clock
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.ids import JobId, Wallet
+from p2p.core.limits import ACCOUNTS_PER_READ_MAX
 from p2p.core.money import Asset
 
 _SYSVARS = "Sysvar1111111111111111111111111111111111111"
@@ -58,6 +62,13 @@ class ChainReads:
         except RpcError as error:
             raise chain_unexpected(f"{method}: {error}") from None
 
+    async def _ask_at(self, url: str, method: str, *params: object) -> object:
+        """As :meth:`ask`, of one node."""
+        try:
+            return await self._rpc.call_one(url, method, *params)
+        except RpcError as error:
+            raise chain_unexpected(f"{method}: {error}") from None
+
     def _options(self) -> dict[str, object]:
         return {"encoding": "base64", "commitment": self.chain.commitment}
 
@@ -69,6 +80,25 @@ class ChainReads:
         """The data of an account of the program ``owner``; nothing if there is none."""
         found = account_of(value_of(await self.ask("getAccountInfo", str(address), self._options())))
         return found[0] if found is not None and found[1] == owner else None
+
+    async def accounts_at(self, addresses: Sequence[Pubkey]) -> tuple[int, list[bytes | None]]:
+        """A slot, and the data of some of the program's accounts then; nothing for one that is not there.
+
+        No more than ``ACCOUNTS_PER_READ_MAX``, which is what one reply holds: see :meth:`program_accounts`.
+        """
+        reply = await self.ask("getMultipleAccounts", [str(key) for key in addresses], self._options())
+        rows = value_of(reply)
+        if not isinstance(rows, list) or len(rows) != len(addresses):
+            raise chain_unexpected("not as many accounts as were asked for")
+        found = [account_of(row) for row in rows]
+        return slot_of(reply), [row[0] if row and row[1] == self.chain.program_id else None for row in found]
+
+    async def program_accounts(self, addresses: Sequence[Pubkey]) -> list[bytes | None]:
+        """The data of any number of the program's accounts, as they are about now."""
+        found: list[bytes | None] = []
+        for first in range(0, len(addresses), ACCOUNTS_PER_READ_MAX):
+            found += (await self.accounts_at(addresses[first : first + ACCOUNTS_PER_READ_MAX]))[1]
+        return found
 
     async def config(self) -> OnChainConfig:
         """Who runs the program, and its bounds.
@@ -131,6 +161,16 @@ class ChainReads:
             raise Refused("job_closed", f"The escrow of job {job_id} has ended and was closed.")
         return accounts.decode_job(data)
 
+    async def knows_no_job(self, owner: Wallet, job_id: JobId) -> bool:
+        """Whether every configured node says that there never was such a job: one may be behind.
+
+        :raises EnvironmentFailure: one of them cannot be asked, and may know better.
+        """
+        address = str(self.addresses.job(owner, job_id))
+        options = {"encoding": "base64", "commitment": FINALIZED}
+        found = [await self._ask_at(url, "getAccountInfo", address, options) for url in self.chain.rpc_urls]
+        return all(value_of(reply) is None for reply in found)
+
     async def existing_job(self, owner: Wallet, job_id: JobId) -> OnChainJob:
         """:raises Refused: there is no such job."""
         job = await self.job(owner, job_id)
@@ -167,24 +207,25 @@ class ChainReads:
 
     async def jobs_of(self, owner: Wallet) -> list[OnChainJob]:
         """Every job of a buyer whose account is still there, newest first."""
-        found = await self._accounts_of(owner, accounts.JOB_TAG, accounts.JOB_BYTES)
+        found = await self.accounts_of_kind(accounts.JOB_TAG, accounts.JOB_BYTES, owner)
         jobs = [accounts.decode_job(data) for data in found]
         return sorted(jobs, key=lambda job: job.opened_at_s, reverse=True)
 
     async def sessions_of(self, owner: Wallet) -> list[OnChainSession]:
         """Every session key of a wallet, those that have expired included; the last to end first."""
-        found = await self._accounts_of(owner, accounts.SESSION_TAG, accounts.SESSION_BYTES)
+        found = await self.accounts_of_kind(accounts.SESSION_TAG, accounts.SESSION_BYTES, owner)
         sessions = [accounts.decode_session(data) for data in found]
         return sorted(sessions, key=lambda session: session.expires_at_s, reverse=True)
 
-    async def _accounts_of(self, owner: Wallet, tag: int, size_bytes: int) -> list[bytes]:
-        """The program's accounts of one kind that name ``owner``; in both layouts it follows 8 bytes."""
+    async def accounts_of_kind(self, tag: int, size_bytes: int, owner: Wallet | None = None) -> list[bytes]:
+        """The program's accounts of a kind. With ``owner``, theirs: jobs and sessions have it at byte 8."""
         head = base64.b64encode(bytes([tag, accounts.VERSION])).decode()
-        filters = [
+        filters: list[dict[str, object]] = [
             {"dataSize": size_bytes},
             {"memcmp": {"offset": 0, "bytes": head, "encoding": "base64"}},
-            {"memcmp": {"offset": 8, "bytes": str(to_pubkey(owner))}},
         ]
+        if owner is not None:
+            filters.append({"memcmp": {"offset": 8, "bytes": str(to_pubkey(owner))}})
         options = {**self._options(), "filters": filters}
         reply = await self.ask("getProgramAccounts", self.chain.program_id, options)
         if not isinstance(reply, list):

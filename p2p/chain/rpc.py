@@ -181,6 +181,15 @@ def value_of(result: object) -> Any:
     return result["value"]
 
 
+def slot_of(result: object) -> int:
+    """The slot at which a reply that comes with its context holds.
+
+    :raises EnvironmentFailure: there is none.
+    """
+    context = result.get("context") if isinstance(result, dict) else None
+    return number_of(context.get("slot") if isinstance(context, dict) else None)
+
+
 def number_of(result: object) -> int:
     """A reply that is a non-negative whole number.
 

@@ -23,6 +23,7 @@ from coordinator.domain.settings import Settings
 from coordinator.service.app import Coordinator
 from coordinator.service.context import Context, Effect, no_effect
 from coordinator.service.files import CoordinatorFiles
+from coordinator.service.follower import Follower
 from coordinator.service.keyring import Keyring
 from coordinator.store.database import Database
 from coordinator.store.embedded import EmbeddedPostgres
@@ -80,9 +81,31 @@ def empty_dsn(postgres: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def dsn(postgres: str) -> Iterator[str]:
-    """A migrated database."""
-    yield from _database(postgres, "migrated")
+def dsn(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated database; beside a chain, one whose ledger knows what other tests have done there."""
+    if "localnet" in request.fixturenames:
+        yield from _database(postgres, _followed(postgres, request.getfixturevalue("localnet")))
+    else:
+        yield from _database(postgres, "migrated")
+
+
+_templates: dict[Path, str] = {}
+
+
+def _followed(server: str, localnet: Localnet) -> str:
+    """The name of a database whose ledger has read all of a chain's history."""
+    if localnet.folder not in _templates:
+        name = _templates[localnet.folder] = f"followed{len(_templates)}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
+    trio.run(_follow, make_conninfo(server, dbname=_templates[localnet.folder]), localnet)
+    return _templates[localnet.folder]
+
+
+async def _follow(dsn: str, localnet: Localnet) -> None:
+    with Database(dsn) as db:
+        async with EscrowClient(localnet.config, SYSTEM_CLOCK) as chain:
+            await Follower(db, chain, SYSTEM_CLOCK).follow()
 
 
 def _database(server: str, template: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from solders.transaction import VersionedTransaction
 
+from coordinator.domain.ledger import escrow
 from p2p.core.ids import JobId
 from p2p.core.limits import SETTLER_TAKE_S
 from p2p.core.states import JobState
@@ -15,7 +16,7 @@ from p2p.testing.claiming import agrees
 
 
 class Forking:
-    """In front of the client's RPC. While ``young``, nothing that lands is final.
+    """In front of the client's RPC. While ``young``, nothing that landed since then is final.
 
     ``doomed``: what is sent is confirmed on a fork that is dropped when ``young`` ends.
     """
@@ -25,13 +26,18 @@ class Forking:
         self.young = self.doomed = False
         self.sent: list[bytes] = []
         self._on_fork: set[str] = set()
+        self._slot = 0
         self._final: dict[str, Any] = {}
+        self._final_signatures: set[str] = set()
 
-    async def start(self, *addresses: object, doomed: bool = False) -> None:
-        """From now on. ``addresses``: of accounts that are read at finality."""
-        for address in map(str, addresses):
-            options = {"encoding": "base64", "commitment": "finalized"}
-            self._final[address] = await self._rpc.call("getAccountInfo", address, options)
+    async def start(self, program: str, *, doomed: bool = False) -> None:
+        """From now on."""
+        options = {"encoding": "base64", "withContext": True}
+        reply = await self._rpc.call("getProgramAccounts", program, options)
+        self._slot = reply["context"]["slot"]
+        self._final = {row["pubkey"]: row["account"] for row in reply["value"]}
+        rows = await self._rpc.call("getSignaturesForAddress", program, {})
+        self._final_signatures = {row["signature"] for row in rows}
         self.young, self.doomed = True, doomed
 
     def end(self) -> None:
@@ -45,8 +51,8 @@ class Forking:
                 signature = str(VersionedTransaction.from_bytes(self.sent[-1]).signatures[0])
                 self._on_fork.add(signature)
                 return signature
-        if method == "getAccountInfo" and self.young and params[1]["commitment"] == "finalized":
-            return self._final[params[0]]
+        if self.young and len(params) > 1 and params[1].get("commitment") == "finalized":
+            return await self._finalized(method, *params)
         if method == "getSignatureStatuses" and params[0][0] in self._on_fork:
             return {
                 "context": {"slot": 1},
@@ -62,6 +68,17 @@ class Forking:
 
     def is_silent(self, url: str) -> bool:
         return bool(self._rpc.is_silent(url))
+
+    async def _finalized(self, method: str, *params: Any) -> Any:
+        context = {"slot": self._slot}
+        if method == "getAccountInfo":
+            return {"context": context, "value": self._final.get(params[0])}
+        if method == "getMultipleAccounts":
+            return {"context": context, "value": [self._final.get(address) for address in params[0]]}
+        reply = await self._rpc.call(method, *params)
+        if method == "getSignaturesForAddress":
+            return [row for row in reply if row["signature"] in self._final_signatures]
+        return reply
 
     async def call_one(self, _: str, method: str, *params: Any) -> Any:
         return await self.call(method, *params)
@@ -89,20 +106,22 @@ async def step(world: Any, job_id: str) -> Any:
     return world.actions(job_id)[0]
 
 
-def check_unmoved(world: Any, job_id: str, state: JobState) -> None:
+async def check_unmoved(world: Any, job_id: str, state: JobState) -> None:
+    await world.coordinator.follower.follow()
     assert world.job(job_id).status is state
-    rows = world.query("ledger.of_account", account=f"escrow:{job_id}", limit=9)
+    account = escrow(world.job(job_id).buyer, job_id)
+    rows = world.query("ledger.of_account", account=account, limit=9)
     assert [row["kind"] for row in rows] == ["open"]
 
 
 async def test_confirmed_is_not_done(still_world: Any, forking: Forking) -> None:
     world = still_world
     job_id = await cancelled(world)
-    await forking.start()
+    await forking.start(world.localnet.config.program_id)
     first = await step(world, job_id)
     again = await step(world, job_id)
     assert (first.state, again.state, again.signature) == ("sent", "sent", first.signature)
-    check_unmoved(world, job_id, JobState.CANCELLED)
+    await check_unmoved(world, job_id, JobState.CANCELLED)
     forking.end()
     done = await step(world, job_id)
     assert (done.state, done.signature) == ("confirmed", first.signature)
@@ -115,10 +134,10 @@ async def test_what_a_fork_drops_is_sent_again_with_the_same_bytes(
 ) -> None:
     world = still_world
     job_id = await cancelled(world)
-    await forking.start(doomed=True)
+    await forking.start(world.localnet.config.program_id, doomed=True)
     sent = await step(world, job_id)
     await step(world, job_id)
-    check_unmoved(world, job_id, JobState.CANCELLED)
+    await check_unmoved(world, job_id, JobState.CANCELLED)
     before = len(forking.sent)
     forking.end()
     done = await step(world, job_id)
@@ -133,7 +152,7 @@ async def test_what_a_fork_drops_for_good_is_signed_anew_when_it_has_expired(
 ) -> None:
     world = still_world
     job_id = await cancelled(world)
-    await forking.start(doomed=True)
+    await forking.start(world.localnet.config.program_id, doomed=True)
     sent = await step(world, job_id)
     await world.chain.ask("cyxwizAdvanceClock", 61)
     assert (await step(world, job_id)).signature == sent.signature  # old as it is, it is in a block
@@ -154,11 +173,11 @@ async def test_what_others_did_counts_when_it_is_final(still_world: Any, forking
     view = await buyer.submit()
     owner, job_id = buyer.signer.address, JobId(view.job_id)
     assert await world.coordinator.dispatcher.dispatch() == 1
-    await forking.start(world.chain.addresses.job(owner, job_id))
+    await forking.start(world.localnet.config.program_id)
     await world.chain.cancel(buyer.signer, owner, job_id)
     assert (await step(world, job_id)).state == "prepared"  # not signed: it would be refused
     await world.coordinator.sweeps.reconcile()
-    check_unmoved(world, job_id, JobState.ASSIGNED)
+    await check_unmoved(world, job_id, JobState.ASSIGNED)
     forking.end()
     await step(world, job_id)
     assert world.job(job_id).status is JobState.REFUNDED

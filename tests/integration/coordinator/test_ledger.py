@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import psycopg
@@ -11,54 +12,62 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from coordinator.domain import ledger as rules
-from coordinator.domain.ledger import Kind, Line, Transfer
+from coordinator.domain.ledger import Cause, Escrow, Kind, Line, Payees, Transfer
 from coordinator.store import ledger
 from coordinator.store.database import Database, Overdrawn, UniqueBroken
-from p2p.core.ids import new_job_id
+from p2p.core.ids import JobId, Wallet, new_job_id
 from p2p.core.money import Asset
 
 USERS = [letter * 40 for letter in "ABC"]
 USDC = Asset.USDC
 
 
-def post(db: Database, transfer: Transfer) -> bool:
-    return db.transact(lambda tx: ledger.post(tx, transfer, 1.0))
+FEE_OWNER = "F" * 40
+NUMBERS = itertools.count(1)
+
+
+def cause(signature: str = "") -> Cause:
+    return Cause(signature or f"sig{next(NUMBERS)}", 1, 1)
+
+
+def post(db: Database, *transfers: Transfer) -> int:
+    return db.transact(lambda tx: ledger.post(tx, transfers))
+
+
+def pot(owner: str, job_id: str) -> Escrow:
+    return Escrow(Wallet(owner), JobId(job_id), USDC)
 
 
 def test_a_transfer_is_posted_once(db: Database) -> None:
-    transfer = rules.deposit(USERS[0], USDC, 5, "sig")
-    assert post(db, transfer)
-    assert not post(db, transfer)
+    transfer = rules.deposit(USERS[0], USDC, 5, cause())
+    assert post(db, transfer, transfer) == 1
+    assert post(db, transfer) == 0
     assert db.transact(lambda tx: ledger.balance(tx, rules.user(USERS[0]), USDC)) == 5
 
 
 def test_nobody_is_overdrawn(db: Database) -> None:
-    post(db, rules.deposit(USERS[0], USDC, 5, "sig"))
+    post(db, rules.deposit(USERS[0], USDC, 5, cause()))
     with pytest.raises(Overdrawn):
-        post(db, rules.withdraw(USERS[0], USDC, 6, "out"))
+        post(db, rules.withdraw(USERS[0], USDC, 6, cause()))
     with pytest.raises(Overdrawn):
-        post(db, rules.withdraw(USERS[0], Asset.SOL, 1, "out"))
+        post(db, rules.withdraw(USERS[0], Asset.SOL, 1, cause()))
     assert db.transact(ledger.sums) == {("chain", USDC): -5, (rules.user(USERS[0]), USDC): 5}
 
 
 def test_a_job_has_one_opening_and_one_verdict(db: Database) -> None:
-    job_id = new_job_id()
-    post(db, rules.deposit(USERS[0], USDC, 50, "sig"))
-    post(db, rules.open_job(USERS[0], job_id, USDC, 20, "open"))
-    post(db, rules.refund(USERS[0], job_id, USDC, 20, "back"))
-    second = rules.settle(
-        buyer=USERS[0],
-        node=USERS[1],
-        job_id=job_id,
-        asset=USDC,
-        deposit_units=20,
-        used_units=1,
-        fee_bps=0,
-        signature="",
-    )
+    mine, theirs = (pot(owner, "0" * 32) for owner in USERS[:2])
+    for who in USERS[:2]:
+        post(db, rules.deposit(who, USDC, 50, cause()))
+    post(db, rules.open_job(mine, 20, cause()), rules.open_job(theirs, 30, cause()))
+    post(db, rules.refund(mine, 20, cause()))
+    second = rules.settle(mine, 20, 1, Payees(USERS[1], FEE_OWNER, 0), cause())
     with pytest.raises(UniqueBroken) as caught:
         post(db, second)
     assert caught.value.constraint == "one_verdict_per_job"
+    with pytest.raises(UniqueBroken) as caught:
+        post(db, rules.open_job(mine, 5, cause()))
+    assert caught.value.constraint == "one_opening_per_job"
+    assert db.transact(lambda tx: ledger.balance(tx, theirs.account, USDC)) == 30
 
 
 @pytest.mark.parametrize(
@@ -76,7 +85,10 @@ def test_what_does_not_balance_is_not_committed(db: Database, lines: list[tuple[
 
     def write() -> None:
         with db.raw() as connection:
-            connection.execute("INSERT INTO transfers VALUES ('t', 'deposit', 'usdc', NULL, '', 0)")
+            connection.execute(
+                "INSERT INTO transfers (transfer_id, kind, asset, signature, at_s, seq, hash) "
+                "VALUES ('t', 'deposit', 'usdc', '', 0, 1, sha256(''))"
+            )
             for account, units, asset in lines:
                 connection.execute("INSERT INTO postings VALUES ('t', %s, %s, %s)", (account, asset, units))
 
@@ -86,7 +98,7 @@ def test_what_does_not_balance_is_not_committed(db: Database, lines: list[tuple[
 
 
 def test_a_line_added_later_is_not_committed(db: Database) -> None:
-    post(db, rules.deposit(USERS[0], USDC, 5, "sig"))
+    post(db, rules.deposit(USERS[0], USDC, 5, cause("sig")))
     with pytest.raises(psycopg.errors.CheckViolation, match="does not balance"), db.raw() as connection:
         connection.execute("INSERT INTO postings VALUES ('deposit:sig', 'fees', 'usdc', 1)")
 
@@ -104,13 +116,14 @@ def test_a_line_added_later_is_not_committed(db: Database) -> None:
     ],
 )
 def test_history_is_append_only(db: Database, statement: str) -> None:
-    post(db, rules.deposit(USERS[0], USDC, 5, "sig"))
+    post(db, rules.deposit(USERS[0], USDC, 5, cause()))
     with pytest.raises(psycopg.errors.CheckViolation, match="append-only"), db.raw() as connection:
         connection.execute(statement)
 
 
 def test_an_account_outside_the_chart_is_refused(db: Database) -> None:
-    stray = Transfer("t", Kind.DEPOSIT, USDC, None, "", (Line("bonus", 1), Line("chain", -1)))
+    lines = (Line("bonus", 1), Line("chain", -1))
+    stray = Transfer("t", Kind.DEPOSIT, USDC, None, None, "", None, 0, lines)
     with pytest.raises(psycopg.errors.CheckViolation):
         post(db, stray)
 
@@ -126,27 +139,23 @@ class Histories(RuleBasedStateMachine):
             for table in ("postings", "transfers"):
                 connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             connection.execute("TRUNCATE postings, transfers, balances")
+            connection.execute("UPDATE ledger_head SET seq = 0, hash = %s", (bytes(32),))
             for table in ("postings", "transfers"):
                 connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
         self.users = dict.fromkeys(USERS, 0)
         self.open: dict[str, tuple[str, int]] = {}
         self.fees = 0
         self.vault = 0
-        self.number = 0
-
-    def _next(self) -> str:
-        self.number += 1
-        return f"sig{self.number}"
 
     @rule(who=st.sampled_from(USERS), units=st.integers(1, 1000))
     def deposit(self, who: str, units: int) -> None:
-        post(self.db, rules.deposit(who, USDC, units, self._next()))
+        post(self.db, rules.deposit(who, USDC, units, cause()))
         self.users[who] += units
         self.vault += units
 
     @rule(who=st.sampled_from(USERS), units=st.integers(1, 1500))
     def withdraw(self, who: str, units: int) -> None:
-        transfer = rules.withdraw(who, USDC, units, self._next())
+        transfer = rules.withdraw(who, USDC, units, cause())
         if self._try(transfer, possible=units <= self.users[who]):
             self.users[who] -= units
             self.vault -= units
@@ -154,9 +163,7 @@ class Histories(RuleBasedStateMachine):
     @rule(who=st.sampled_from(USERS), units=st.integers(1, 1500))
     def open_job(self, who: str, units: int) -> None:
         job_id = new_job_id()
-        if self._try(
-            rules.open_job(who, job_id, USDC, units, self._next()), possible=units <= self.users[who]
-        ):
+        if self._try(rules.open_job(pot(who, job_id), units, cause()), possible=units <= self.users[who]):
             self.users[who] -= units
             self.open[job_id] = (who, units)
 
@@ -166,16 +173,7 @@ class Histories(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(sorted(self.open)))
         buyer, units = self.open.pop(job_id)
         used = data.draw(st.integers(0, units))
-        transfer = rules.settle(
-            buyer=buyer,
-            node=node,
-            job_id=job_id,
-            asset=USDC,
-            deposit_units=units,
-            used_units=used,
-            fee_bps=fee_bps,
-            signature="",
-        )
+        transfer = rules.settle(pot(buyer, job_id), units, used, Payees(node, FEE_OWNER, fee_bps), cause())
         post(self.db, transfer)
         assert not post(self.db, transfer)
         fee = used * fee_bps // 10_000
@@ -188,7 +186,7 @@ class Histories(RuleBasedStateMachine):
     def refund(self, data: st.DataObject) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.open)))
         buyer, units = self.open.pop(job_id)
-        post(self.db, rules.refund(buyer, job_id, USDC, units, ""))
+        post(self.db, rules.refund(pot(buyer, job_id), units, cause()))
         self.users[buyer] += units
 
     def _try(self, transfer: Transfer, *, possible: bool) -> bool:
@@ -205,17 +203,16 @@ class Histories(RuleBasedStateMachine):
         sums = self.db.transact(ledger.sums)
         assert sum(sums.values()) == 0
         assert -sums.get(("chain", USDC), 0) == self.vault
-        assert sums.get(("fees", USDC), 0) == self.fees
+        assert sums.get((rules.user(FEE_OWNER), USDC), 0) == self.fees
         for who, units in self.users.items():
             assert sums.get((rules.user(who), USDC), 0) == units >= 0
             assert self.db.transact(lambda tx, who=who: ledger.balance(tx, rules.user(who), USDC)) == units  # type: ignore[misc]
         held = {
             account: units for (account, _), units in sums.items() if account.startswith("escrow:") and units
         }
-        assert held == {rules.escrow(job_id): units for job_id, (_, units) in self.open.items()}
+        assert held == {rules.escrow(who, job_id): units for job_id, (who, units) in self.open.items()}
         assert self.db.transact(lambda tx: tx.rows("ledger.stray_balances")) == []
-        pending = self.db.transact(lambda tx: tx.rows("ledger.open_escrows"))
-        assert {row["job_id"]: (row["buyer"], row["deposit_units"]) for row in pending} == self.open
+        assert self.db.transact(lambda tx: ledger.verify(tx, 0)) == (0, None)
 
 
 def test_random_histories_keep_every_invariant(db: Database) -> None:

@@ -1,81 +1,125 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from hashlib import sha256
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.domain import ledger
-from coordinator.domain.ledger import Kind, Line, Transfer
+from coordinator.domain.ledger import FIRST_HASH, Cause, Escrow, Kind, Line, Payees, Transfer, link
+from p2p.core.ids import JobId, Wallet
 from p2p.core.money import Asset
 
-JOB = "0" * 32
+CAUSE = Cause("s", 7, 100)
+POT = Escrow(Wallet("buyer"), JobId("0" * 32), Asset.USDC)
+
+
+def paid(held: int, used: int, fee_bps: int = 0, node: str = "node") -> Transfer:
+    return ledger.settle(POT, held, used, Payees(node, "owner", fee_bps), CAUSE)
 
 
 def test_an_unbalanced_transfer_cannot_be_made() -> None:
+    lines = (Line("chain", -1), Line("user:a", 2))
     with pytest.raises(ValueError, match="sum to zero"):
-        Transfer("t", Kind.DEPOSIT, Asset.SOL, None, "", (Line("chain", -1), Line("user:a", 2)))
+        Transfer("t", Kind.DEPOSIT, Asset.SOL, None, None, "", None, 0, lines)
 
 
-@given(st.integers(1, 2**53), st.data(), st.integers(0, 2000), st.booleans())
+@given(st.integers(1, 2**53), st.data(), st.integers(0, 2000), st.sampled_from(["node", "buyer", "owner"]))
 def test_a_job_moves_money_without_making_or_losing_any(
-    deposit: int, data: st.DataObject, fee_bps: int, own_node: bool
+    held: int, data: st.DataObject, fee_bps: int, node: str
 ) -> None:
-    used = data.draw(st.integers(0, deposit))
-    node = "buyer" if own_node else "node"
+    first = data.draw(st.integers(1, held))
+    used = data.draw(st.integers(0, held))
     sums: dict[str, int] = {}
-    transfers = (
-        ledger.deposit("buyer", Asset.USDC, deposit, "s1"),
-        ledger.open_job("buyer", JOB, Asset.USDC, deposit, "s2"),
-        ledger.settle(
-            buyer="buyer",
-            node=node,
-            job_id=JOB,
-            asset=Asset.USDC,
-            deposit_units=deposit,
-            used_units=used,
-            fee_bps=fee_bps,
-            signature="s3",
-        ),
-    )
+    transfers = [
+        ledger.deposit("buyer", Asset.USDC, held, CAUSE),
+        ledger.open_job(POT, first, CAUSE),
+        ledger.top_up(POT, held - first, CAUSE),
+        paid(held, used, fee_bps, node),
+    ]
     for transfer in transfers:
         for line in transfer.lines:
             sums[line.account] = sums.get(line.account, 0) + line.units
     fee = used * fee_bps // 10_000
+    expected = {"buyer": held - used, "node": 0, "owner": 0}
+    expected[node] += used - fee
+    expected["owner"] += fee
     assert sum(sums.values()) == 0
-    assert sums[ledger.escrow(JOB)] == 0
-    assert sums.get(ledger.FEES, 0) == fee
-    kept = deposit - used + (used - fee if own_node else 0)
-    assert sums["user:buyer"] == kept
-    assert sums[ledger.CHAIN] == -deposit
+    assert sums[POT.account] == 0
+    assert {who: sums.get(ledger.user(who), 0) for who in expected} == expected
+    assert sums[ledger.CHAIN] == -held
 
 
 def test_lines_come_in_one_order_of_accounts() -> None:
-    lines = ledger.open_job("zz", JOB, Asset.SOL, 5, "").lines
+    lines = ledger.open_job(replace(POT, owner=Wallet("zz")), 5, CAUSE).lines
     assert [line.account for line in lines] == sorted(line.account for line in lines)
 
 
-def test_a_refund_undoes_an_opening() -> None:
-    opening = ledger.open_job("buyer", JOB, Asset.SOL, 5, "")
-    back = ledger.refund("buyer", JOB, Asset.SOL, 5, "")
-    assert {line.account: line.units for line in back.lines} == {
-        line.account: -line.units for line in opening.lines
-    }
+def test_a_refund_undoes_an_opening_and_a_reversal_anything() -> None:
+    opening = ledger.open_job(POT, 5, CAUSE)
+    for back in (ledger.refund(POT, 5, CAUSE), ledger.reversal(opening, 3)):
+        assert {line.account: -line.units for line in back.lines} == {
+            line.account: line.units for line in opening.lines
+        }
 
 
-def test_using_more_than_the_deposit_is_impossible() -> None:
+def test_using_more_than_the_escrow_holds_is_impossible() -> None:
     with pytest.raises(ValueError, match="not within"):
-        ledger.settle(
-            buyer="b",
-            node="n",
-            job_id=JOB,
-            asset=Asset.SOL,
-            deposit_units=5,
-            used_units=6,
-            fee_bps=0,
-            signature="",
+        paid(5, 6)
+
+
+def test_two_people_who_chose_the_same_job_id_have_two_escrows() -> None:
+    accounts = [ledger.escrow(owner, POT.job_id) for owner in ("A", "B")]
+    assert len(set(accounts)) == 2
+    assert [ledger.escrow_of(account) for account in accounts] == [("A", POT.job_id), ("B", POT.job_id)]
+
+
+def test_the_calls_of_one_transaction_have_ids_of_their_own() -> None:
+    ids = {replace(CAUSE, count=count).transfer_id(kind) for kind in Kind for count in (1, 2, 3)}
+    assert len(ids) == 3 * len(Kind)
+
+
+def test_the_hash_is_that_of_the_text_in_the_documentation() -> None:
+    """An outsider computes it from these lines alone."""
+    text = "\n".join(
+        (
+            "00" * 32,
+            "1",
+            "open:s",
+            "open",
+            "usdc",
+            "buyer",
+            "0" * 32,
+            "s",
+            "7",
+            "100",
+            "",
+            "0",
+            f"escrow:buyer:{'0' * 32} 5",
+            "user:buyer -5",
         )
+    )
+    assert link(FIRST_HASH, 1, ledger.open_job(POT, 5, CAUSE)) == sha256(text.encode()).digest()
 
 
-def test_fees_go_to_their_own_account() -> None:
-    out = ledger.withdraw("owner", Asset.SOL, 5, "s", ledger.FEES)
-    assert out.lines == (Line("chain", 5), Line("fees", -5))
+def test_every_part_of_a_transfer_is_in_its_hash() -> None:
+    transfer = paid(10, 4)
+    changed = [
+        replace(transfer, transfer_id="x"),
+        replace(transfer, kind=Kind.REFUND),
+        replace(transfer, asset=Asset.SOL),
+        replace(transfer, owner="x"),
+        replace(transfer, job_id="1" * 32),
+        replace(transfer, signature="x"),
+        replace(transfer, slot=8),
+        replace(transfer, at_s=101),
+        replace(transfer, reverses="x"),
+        replace(transfer, version=1),
+        replace(transfer, lines=transfer.lines[::-1]),
+        replace(transfer, lines=paid(10, 5).lines),
+    ]
+    hashes = {link(FIRST_HASH, 1, each) for each in (transfer, *changed)}
+    hashes |= {link(FIRST_HASH, 2, transfer), link(bytes([1]) * 32, 1, transfer)}
+    assert len(hashes) == len(changed) + 3

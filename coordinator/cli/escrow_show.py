@@ -124,7 +124,9 @@ def _print(found: dict[str, Any]) -> None:
             for wallet, count in found["open_jobs"].items()
             if wallet != config["coordinator"]
         ]
-    frame.print_table(("", ""), rows, "")
+    for name, value in rows:
+        frame.out.print(f"{name:<20}{value}", markup=False)
+    frame.out.print()
     columns = ("asset", "state", ">owed", ">in the vault")
     frame.print_table(columns, [_asset_row(entry) for entry in found["assets"]], "")
     if found["coordinator_low"]:

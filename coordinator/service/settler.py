@@ -170,7 +170,7 @@ class Settler:
 
     async def _outcome(self, action: ActionRow) -> Outcome:
         return await self._context.chain.outcome(
-            action.signature, action.last_valid_height or 0, commitment=FINALIZED
+            action.signature, action.last_valid_height or 0, commitment=FINALIZED, state_decides=True
         )
 
     async def _broadcast(self, group: list[ActionRow]) -> bool:

@@ -71,7 +71,7 @@ The client (:mod:`p2p.chain.escrow`)::
         await chain.prepare(instructions, payer: Signer, signers=()) -> SignedTransaction
         await chain.broadcast(raw) -> str (signature)   # ProgramRefused | EnvironmentFailure
         await chain.rehearse(raw)                       # ProgramRefused if it would fail now; nothing is sent
-        await chain.outcome(signature, last_valid_height, commitment=...) -> Outcome  # or "finalized"
+        await chain.outcome(signature, last_valid_height, commitment=..., state_decides=...) -> Outcome
         await chain.send_and_confirm(transaction, timeout_s=...) -> str # re-sends the same bytes; raises
         # people, at once (prepare + send_and_confirm); each returns the signature
         await chain.deposit(owner: Signer, asset, units);   await chain.withdraw(owner, asset, units)

@@ -99,7 +99,8 @@ def chain_unexpected(detail: str) -> EnvironmentFailure:
     return EnvironmentFailure(
         "chain_unexpected",
         f"The chain's answer cannot be understood: {detail}.",
-        hint="Check rpc_url in [chain].",
+        "Nothing is concluded from it; what was sent before may still arrive, and nothing is sent twice.",
+        "Check rpc_url in [chain].",
     )
 
 

@@ -28,7 +28,12 @@ class ChainOutcomes(ChainReads):
     """Finding out, for one deployment."""
 
     async def outcome(
-        self, signature: str, last_valid_height: int, *, commitment: str | None = None
+        self,
+        signature: str,
+        last_valid_height: int,
+        *,
+        commitment: str | None = None,
+        state_decides: bool = False,
     ) -> Outcome:
         """What became of a transaction.
 
@@ -37,7 +42,9 @@ class ChainOutcomes(ChainReads):
         one that has thrown away the history is no witness, but there must be one.
 
         :param commitment: how sure the chain must be before it counts; else as configured.
-        :raises EnvironmentFailure: no node can tell.
+        :param state_decides: the caller looks at the accounts themselves before it signs anew, so that it is
+            enough to know that these bytes can land no more, whoever keeps the history.
+        :raises EnvironmentFailure: no node can tell; ``history_gone`` if it is for want of history.
         """
         level = _LEVELS[commitment or self.chain.commitment]
         said: list[OutcomeKind] = []
@@ -52,7 +59,9 @@ class ChainOutcomes(ChainReads):
                 failure = error
                 continue
             except _NoHistory:
-                continue
+                if not state_decides:
+                    continue
+                found = _EXPIRED
             if found.kind in _LANDED:
                 return found
             said.append(found.kind)

@@ -116,7 +116,7 @@ async def _send(engine: Engine, chain: EscrowClient, job: JobRow, found: OnChain
     """Send what is kept; sign anew only when that can never land. False: the window is over."""
     kept = SignedTransaction(job.dispute_transaction or b"", job.dispute_signature, job.dispute_last_valid)
     if kept.raw:
-        outcome = await chain.outcome(kept.signature, kept.last_valid_height)
+        outcome = await chain.outcome(kept.signature, kept.last_valid_height, state_decides=True)
         if outcome.kind in (OutcomeKind.EXPIRED, OutcomeKind.FAILED):
             kept = SignedTransaction(b"", "", 0)
     if not kept.raw:

@@ -36,6 +36,9 @@ _NOT_FINAL = (
 )
 """Refusals that the buyer can mend while the job waits."""
 
+_MAYBE_OVER = ("transaction_expired", "transaction_pending")
+"""After which it is looked whether the bytes can still land."""
+
 
 async def agree(engine: Engine, job: JobRow) -> JobRow:
     """The buyer said yes: sign the Open and keep it. It is sent by :func:`open_escrow`.
@@ -63,13 +66,16 @@ async def open_escrow(engine: Engine, job: JobRow) -> JobRow:
         except (ProgramRefused, EnvironmentFailure) as error:
             if await _is_open(chain, job):
                 return await engine.tables.advance(job, Stage.OPENED)
-            if isinstance(error, EnvironmentFailure) and error.code != "transaction_expired":
+            if isinstance(error, EnvironmentFailure) and error.code not in _MAYBE_OVER:
                 raise
             # A refusal is final only when the bytes cannot land any more: they may have been sent before.
-            outcome = await chain.outcome(transaction.signature, transaction.last_valid_height)
+            outcome = await chain.outcome(
+                transaction.signature, transaction.last_valid_height, state_decides=True
+            )
             if outcome.kind not in (OutcomeKind.EXPIRED, OutcomeKind.FAILED):
                 raise _still_pending(error) from error
-            return await engine.tables.advance(job, Stage.DROPPED, error.what)
+            if not await _is_open(chain, job):  # looked at again: now it can no longer change
+                return await engine.tables.advance(job, Stage.DROPPED, error.what)
     return await engine.tables.advance(job, Stage.OPENED)
 
 
@@ -138,7 +144,7 @@ async def _send_cancel(engine: Engine, chain: EscrowClient, job: JobRow) -> None
     """Send the Cancel that is kept; sign a new one only when that one can never land."""
     kept = SignedTransaction(job.cancel_transaction or b"", job.cancel_signature, job.cancel_last_valid)
     if kept.raw:
-        outcome = await chain.outcome(kept.signature, kept.last_valid_height)
+        outcome = await chain.outcome(kept.signature, kept.last_valid_height, state_decides=True)
         if outcome.kind in (OutcomeKind.EXPIRED, OutcomeKind.FAILED):
             kept = SignedTransaction(b"", "", 0)
     if not kept.raw:

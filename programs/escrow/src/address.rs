@@ -48,8 +48,7 @@ impl Joined {
 
 /// Refuse unless `key` is the canonical address of `seeds` under `program`; its bump.
 ///
-/// That `key` itself is no point of the curve is not checked here, but by whoever signs for it with the bump. No
-/// other bump before it gives an address: that is.
+/// Every bump above it is shown to give none. That it gives one itself, whoever signs with it finds out.
 #[inline(never)]
 pub fn canonical_bump(program: &Key, key: &Key, seeds: &[Seed]) -> Outcome<u8> {
     let tail = Tail { bump: Cell::new(u8::MAX), program: *program.bytes(), marker: *b"ProgramDerivedAddress" };

@@ -183,6 +183,23 @@ async def test_wrong_requests_get_an_error_and_change_nothing(net: Any, method: 
     assert await ask(net, "getHealth") == "ok"
 
 
+async def test_the_clock_is_put_forward_over_http(net: Any) -> None:
+    async with EscrowClient(net.config()) as chain:
+        before_s, slot = await chain.chain_time_s(), await chain.slot()
+        await ask(net, "cyxwizAdvanceClock", 1000)
+        assert 1000 <= await chain.chain_time_s() - before_s < 1100
+        assert await chain.slot() - slot >= 2500
+    info = await ask(net, "getEpochInfo", {"commitment": "finalized"})
+    assert info["blockHeight"] == info["absoluteSlot"] >= slot + 2500
+
+
+async def test_history_between_two_signatures(net: Any) -> None:
+    one = Signer.generate()
+    signatures = [await faucet(net.url, one.address, Asset.SOL, n * SOL) for n in (1, 2, 3)]
+    rows = await ask(net, "getSignaturesForAddress", one.address, {"until": signatures[0]})
+    assert [row["signature"] for row in rows] == [signatures[2], signatures[1]]
+
+
 # -- who may talk to it
 
 

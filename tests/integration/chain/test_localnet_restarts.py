@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import trio
+from solders.hash import Hash
 
 from p2p.chain.config import ChainConfig
 from p2p.chain.deploy import bootstrap, deploy_program
@@ -21,8 +23,10 @@ from p2p.chain.instructions import transfer_lamports
 from p2p.chain.keys import Signer
 from p2p.chain.loader import deployed_program
 from p2p.chain.localnet import open_localnet
-from p2p.chain.localnet_chain import NotLanded
+from p2p.chain.localnet_chain import LocalChain, NotLanded
+from p2p.chain.localnet_methods import MethodError, Methods
 from p2p.chain.program import escrow_program
+from p2p.chain.transaction import Recent, sign_all
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset
@@ -103,16 +107,19 @@ def test_a_port_that_is_taken(net: Any, tmp_path: Path) -> None:
     assert error.value.code == "localnet_port"
 
 
+class Hands:
+    """A clock that is set by hand."""
+
+    now = 1_000_000.0
+
+    def now_s(self) -> float:
+        return self.now
+
+    def monotonic_s(self) -> float:
+        return self.now
+
+
 def test_the_chains_clock_follows_the_real_one_and_never_goes_back(tmp_path: Path) -> None:
-    class Hands:
-        now = 1_000_000.0
-
-        def now_s(self) -> float:
-            return self.now
-
-        def monotonic_s(self) -> float:
-            return self.now
-
     hands = Hands()
     server, chain = open_localnet(tmp_path, 0, hands)
     first = chain.slot()
@@ -132,6 +139,33 @@ def test_the_chains_clock_follows_the_real_one_and_never_goes_back(tmp_path: Pat
 
 
 # -- deployment
+
+
+def test_a_blockhash_dies_exactly_after_its_last_valid_height(tmp_path: Path) -> None:
+    """The height that the client is told, not one block more or less."""
+    clock = Hands()
+    chain = LocalChain(tmp_path, clock)
+    methods = Methods(chain)
+    payer = Signer.generate()
+    methods.answer("requestAirdrop", [payer.address, 10**9])
+    made = methods.answer("getLatestBlockhash", [])["value"]
+    recent = Recent(Hash.from_string(made["blockhash"]), made["lastValidBlockHeight"])
+    assert made["lastValidBlockHeight"] == chain.slot() + 150
+    last, late = (
+        sign_all([transfer_lamports(payer.address, payer.address, units)], payer, (), recent)
+        for units in (1, 2)
+    )
+    for height, transaction, lands in ((0, last, True), (1, late, False)):
+        while chain.slot() < made["lastValidBlockHeight"] + height:
+            clock.now += 0.1
+        send = [base64.b64encode(transaction.raw).decode(), {"encoding": "base64"}]
+        if lands:
+            assert methods.answer("sendTransaction", send) == transaction.signature
+        else:
+            with pytest.raises(MethodError) as error:
+                methods.answer("sendTransaction", send)
+            assert error.value.data["err"] == "BlockhashNotFound"  # type: ignore[index]
+    chain.close()
 
 
 async def test_another_build_of_the_program_is_an_upgrade(net: Any) -> None:

@@ -143,6 +143,8 @@ async def test_a_node_that_threw_its_history_away_is_no_witness(chain: Any) -> N
     with pytest.raises(EnvironmentFailure) as error:
         await outcome(chain)
     assert error.value.code == "history_gone"
+    by_state = await chain.outcome("signature", VALID_TO, state_decides=True)
+    assert by_state.kind is OutcomeKind.EXPIRED
     nodes.oldest = {nodes.urls[0]: recent}
     if len(nodes.urls) == 2:
         assert await outcome(chain) is OutcomeKind.EXPIRED

@@ -34,7 +34,8 @@ How a page is made::
   and sizes are in :mod:`gui_kit.tokens`; icons by name in :mod:`gui_kit.icons`. No other module names any.
 * Boxes: ``column(a, b)``, ``row(a, None, b)`` (None stretches), ``Card``, ``KeyValues``; forms:
   ``TextField`` and ``Field`` with the problem beside the field; ``Money``, ``CopyLabel``, ``QrCode``,
-  ``Badge``, ``StateLabel``.
+  ``Badge``, ``StateLabel``, ``Progress``; logs: ``LogView`` with ``LogFeed``; plots:
+  ``PlotView``.
 * News: ``frame.toasts.show(text)``. A question before money or destruction: ``ask(self, …, yes=…,
   then=…)``.
 * Tests: ``tests/gui`` has an ``agent`` that answers what the test says over a real socket, a ``link`` to

@@ -13,6 +13,7 @@ from PyQt6.QtCore import QMessageLogContext, QSocketNotifier, QtMsgType, qInstal
 from PyQt6.QtWidgets import QApplication
 
 from gui_kit.frame import Frame
+from gui_kit.icons import icon
 from gui_kit.preferences import Preferences
 from gui_kit.theme import theme
 from gui_kit.words import tr
@@ -20,6 +21,7 @@ from p2p.core.paths import AgentPaths
 from p2p.local.home import make_private
 
 _LOG = logging.getLogger("gui")
+_ICON = "chip"
 _LEVELS = {
     QtMsgType.QtDebugMsg: logging.DEBUG,
     QtMsgType.QtInfoMsg: logging.INFO,
@@ -40,6 +42,7 @@ def run_window(name: str, paths: AgentPaths, make: Callable[[Preferences], Frame
     app.setDesktopFileName(name)
     preferences = Preferences(folder / "window.ini")
     theme().install(app, preferences.mode)
+    app.setWindowIcon(icon(_ICON, "accent"))
     window = make(preferences)
     sys.excepthook = lambda kind, error, trace: _mistake(window, kind, error, trace)
     preferences.restore_window(window)

@@ -97,10 +97,13 @@ class Theme(QObject):
         self.changed.emit()
 
     def _wants_dark(self) -> bool:
-        hints = QGuiApplication.styleHints()
-        if self.mode is Mode.SYSTEM and hints is not None:
-            return hints.colorScheme() is Qt.ColorScheme.Dark
-        return self.mode is Mode.DARK
+        return system_is_dark() if self.mode is Mode.SYSTEM else self.mode is Mode.DARK
+
+
+def system_is_dark() -> bool:
+    """Whether the desktop is set to dark; one that does not say counts as light."""
+    hints = QGuiApplication.styleHints()
+    return hints is not None and hints.colorScheme() is Qt.ColorScheme.Dark
 
 
 @cache

@@ -147,8 +147,9 @@ async def test_after_the_window_there_is_no_dispute(still: Any, refused: Any, tm
 
 
 async def test_what_is_said_first_stands(still: Any, refused: Any, cli: Cli, tmp_path: Path) -> None:
-    buyer, node, job_id, _ = await disputed(still, tmp_path / "out", reason="first")
-    assert (await say(buyer, job_id, "second")).review.reason == "first"
+    longest = "\u6f22" * DISPUTE_TEXT_MAX_CHARS
+    buyer, node, job_id, _ = await disputed(still, tmp_path / "out", reason=longest)
+    assert (await say(buyer, job_id, "second")).review.reason == longest
     stranger = still.node()
     await stranger.join()
     with refused("not_disputed"):
@@ -161,7 +162,7 @@ async def test_what_is_said_first_stands(still: Any, refused: Any, cli: Cli, tmp
         with refused("bad_text"):
             await say(buyer, job_id, text)
     found = await shown(cli, job_id)
-    assert (found["buyer_says"]["text"], found["node_says"]["text"]) == ("first", "It ran.")
+    assert (found["buyer_says"]["text"], found["node_says"]["text"]) == (longest, "It ran.")
     assert (await buyer.show(job_id)).review.answer == "It ran."
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from p2p.chain.accounts import JobStatus
 from p2p.chain.deploy import Operator
-from p2p.chain.faucet import faucet
 from p2p.chain.keys import Signer
 from p2p.chain.transaction import sign_message
 from p2p.core.errors import ExitCode
@@ -48,11 +47,8 @@ async def still(make_world: Any, chain_clock: MovableClock) -> AsyncIterator[Any
 
 
 @pytest.fixture
-async def arbiter(localnet: Any) -> Signer:
-    """The arbiter's key, with SOL for fees."""
-    found = Operator.in_folder(localnet.folder).arbiter
-    await faucet(localnet.config.rpc_urls[0], found.address, Asset.SOL, 10**9)
-    return found
+def arbiter(localnet: Any) -> Signer:
+    return Operator.in_folder(localnet.folder).arbiter
 
 
 async def resolve(cli: Cli, job_id: str, *options: str, key: str) -> tuple[int, str, str]:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from p2p.chain.accounts import JobStatus
-from p2p.chain.faucet import faucet
 from p2p.core.errors import CyxWizError, EnvironmentFailure
 from p2p.core.limits import DISPUTE_TEXT_MAX_CHARS
 from p2p.core.messages.disputes import DisputeStatement
@@ -33,10 +32,8 @@ def deployed(run_chain: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-async def arbiter(deployed: Any) -> Any:
-    found = deployed.keys.arbiter
-    await faucet(deployed.config.rpc_urls[0], found.address, Asset.SOL, 10**9)
-    return found
+def arbiter(deployed: Any) -> Any:
+    return deployed.keys.arbiter
 
 
 def lie(world: Any) -> None:

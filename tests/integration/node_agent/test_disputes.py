@@ -131,6 +131,8 @@ async def test_outputs_go_when_the_dispute_has_ended(
         coordinator.stop.append(StopOrder(job.job_id, job.epoch, PAID_UNFETCHED))
         await tell(coordinator, notice(job, DisputeState.RESOLVED))
         assert kept_until_s(supervisor.record) == usual_s
+        await tell(coordinator, notice(job))  # sent before the end, and heard after it
+        assert kept_until_s(supervisor.record) == usual_s
         with pytest.raises(Refused, match="no outputs of a disputed job"):
             await prove(coordinator.peer, coordinator, job, 0)
         coordinator.stop[:] = [StopOrder(job.job_id, job.epoch, "settled")]

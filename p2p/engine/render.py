@@ -248,8 +248,8 @@ def dispute_lines(terms: Json) -> Iterator[tuple[str, str]]:
     yield (
         "evidence",
         (
-            "your reason and the node's answer are kept; the node proves some of the outputs against what it "
-            "signed. A node that can is paid."
+            "your reason and the node's answer are kept. The coordinator samples a few chunks of the outputs "
+            "at the node and compares them with what it signed; it keeps none. The arbiter weighs it all."
         ),
     )
 

@@ -245,7 +245,7 @@ def test_what_a_dispute_means_is_said_before_the_yes() -> None:
     assert lines["claimed"].startswith("0.250000 USDC of the 1.000000 USDC in escrow")
     assert "undisputed, it is paid then" in lines["until"]
     assert "an arbiter decides how much of the 0.250000 USDC the node gets" in lines["disputed"]
-    assert "proves some of the outputs" in lines["evidence"]
+    assert "samples a few chunks of the outputs" in lines["evidence"]
 
 
 def review(**changes: Any) -> dict[str, Any]:

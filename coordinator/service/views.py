@@ -7,8 +7,9 @@ from coordinator.store import disputes, jobs, nodes, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
 from p2p.core.limits import ADDRESSES_PER_PEER_MAX
+from p2p.core.messages.disputes import ReviewView
 from p2p.core.messages.jobs import ChainEntry, JobView
-from p2p.core.states import JobState
+from p2p.core.states import DisputeState, JobState
 
 
 def job_view(tx: Tx, job: JobRow, now_s: float, *, whole: bool = True) -> JobView:
@@ -18,15 +19,16 @@ def job_view(tx: Tx, job: JobRow, now_s: float, *, whole: bool = True) -> JobVie
     why: Explanation | None = None
     if job.status is JobState.QUEUED:
         why = explain(jobs.needs(tx, job, now_s), nodes.online(tx, now_s), now_s)
+    review = disputes.review_of(tx, job.job_id)
     return _view(
         job,
         node_addresses=_addresses(tx, job),
         statement=jobs.statement_of(tx, job),
         receipt=jobs.receipt_of(tx, job.job_id),
-        chain=tuple(_entry(action) for action in outbox.of_job(tx, job.job_id) if _is_shown(action)),
+        chain=tuple(_entry(action, review) for action in outbox.of_job(tx, job.job_id) if _is_shown(action)),
         misfits=why.misfits if why else (),
         nodes_online=why.online if why else 0,
-        review=disputes.review_of(tx, job.job_id),
+        review=review,
     )
 
 
@@ -70,9 +72,12 @@ def _is_shown(action: ActionRow) -> bool:
     return action.kind != outbox.CLOSE or action.state == "confirmed"
 
 
-def _entry(action: ActionRow) -> ChainEntry:
-    """An offer whose blockhash ran out without a countersignature landing shows as ``expired``."""
-    status = action.state
-    if action.state == "waiting" and action.last_error:
+def _entry(action: ActionRow, review: ReviewView | None) -> ChainEntry:
+    """An offer whose blockhash ran out without a countersignature landing shows as ``expired``; a claim that the
+    arbiter decided was not finalized but resolved."""
+    kind, status = action.kind, action.state
+    if status == "waiting" and action.last_error:
         status = "expired"
-    return ChainEntry(action.kind, action.signature, status, action.updated_at_s)
+    if kind == outbox.FINALIZE and review is not None and review.dispute is DisputeState.RESOLVED:
+        kind = "resolve"
+    return ChainEntry(kind, action.signature, status, action.updated_at_s)

@@ -104,12 +104,12 @@ async def pursue(engine: Engine, job: JobRow) -> JobRow:
 
 async def _wait_for_decision(engine: Engine, job: JobRow) -> JobRow:
     """What was fetched stays; what was not can be fetched once it is paid for."""
-    detail = "the claim is disputed; the arbiter decides"
+    event = EventRow(engine.clock.now_s(), "disputed", "the arbiter decides")
+    await engine.tables.add_events(job.job_id, [event])
     stage = Stage.FOLLOWING if job.fetched_at_s is None else Stage.CLOSING
     if job.stage in (stage, Stage.CLOSING):
-        await engine.tables.add_events(job.job_id, [EventRow(engine.clock.now_s(), "disputed", detail)])
         return await engine.tables.note(job.job_id, dispute_known=True)
-    return await engine.tables.advance(job, stage, detail, receipt=None, dispute_known=True)
+    return await engine.tables.advance(job, stage, receipt=None, dispute_known=True)
 
 
 async def _send(engine: Engine, chain: EscrowClient, job: JobRow, found: OnChainJob | PastJob) -> bool:

@@ -112,6 +112,7 @@ def job_details(job: JobRow, live: LiveJob, events: Sequence[EventRow]) -> Json:
             {"action": e.action, "signature": e.signature, "status": e.status, "at_s": e.at_s}
             for e in (view.chain if view else ())
         ],
+        "dispute_signature": job.dispute_signature,
         "review": review_to_json(view.review if view else None),
         "result": None
         if statement is None

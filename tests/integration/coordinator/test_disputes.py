@@ -117,6 +117,7 @@ async def test_a_dispute_is_decided_in_part(still: Any, arbiter: Signer, cli: Cl
     assert (await on_chain(still, job_id)).status is JobStatus.RESOLVED
     review = (await buyer.show(job_id)).review
     assert (review.dispute, review.decided_units) == (DisputeState.RESOLVED, used // 2)
+    assert (await buyer.show(job_id)).chain[-1].action == "resolve"
     assert kept.notice.state is DisputeState.RESOLVED
     (earned,) = (await node.call("node.earnings", EarningsRequest(10), EarningsReply)).earnings
     assert (earned.disputed, earned.net_units) == (False, parts.node_units)

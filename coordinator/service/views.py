@@ -73,8 +73,8 @@ def _is_shown(action: ActionRow) -> bool:
 
 
 def _entry(action: ActionRow, review: ReviewView | None) -> ChainEntry:
-    """An offer whose blockhash ran out without a countersignature landing shows as ``expired``; a claim that the
-    arbiter decided was not finalized but resolved."""
+    """An offer whose blockhash ran out without a countersignature landing shows as ``expired``; a claim that
+    the arbiter decided was not finalized but resolved."""
     kind, status = action.kind, action.state
     if status == "waiting" and action.last_error:
         status = "expired"

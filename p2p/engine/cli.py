@@ -88,9 +88,9 @@ def show(job: str, as_json: bool) -> None:
     for event in found["events"]:
         cli.out.print(Text("  " + render.event_line(event)))
     entries = [("open", found["open_signature"], "", None)] if found["open_signature"] else []
+    entries += [(e["action"], e["signature"], e["status"], e["at_s"]) for e in found["chain"]]
     if found["dispute_signature"]:
         entries.append(("dispute", found["dispute_signature"], "", None))
-    entries += [(e["action"], e["signature"], e["status"], e["at_s"]) for e in found["chain"]]
     if entries:
         cli.out.print(Text("\nescrow", style="bold"))
         rows = [

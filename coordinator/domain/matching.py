@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from p2p.core.jobspec import ANY_GPU, CPU_CLASS, JobSpec, NetworkMode
+from p2p.core.jobspec import ANY_GPU, CPU_CLASS, JobConfig, NetworkMode
 from p2p.core.limits import NODE_DISK_RESERVE_BYTES
-from p2p.core.messages.jobs import RuleCount, Terms
+from p2p.core.messages.jobs import RateTerm, RuleCount
 from p2p.core.messages.nodes import NodeAdvert
 from p2p.core.money import format_usd
 
@@ -139,20 +139,22 @@ def slots_of(advert: NodeAdvert) -> tuple[Slot, ...]:
     return tuple(Slot(gpu.uuid, gpu.gpu_class, gpu.vram_bytes) for gpu in advert.hardware.gpus)
 
 
-def disk_needed(spec: JobSpec) -> int:
+def disk_needed(input_bytes: int) -> int:
     """What a node must have free: the inputs, twice (store and working copy), and a reserve."""
-    return 2 * spec.input_bytes + NODE_DISK_RESERVE_BYTES
+    return 2 * input_bytes + NODE_DISK_RESERVE_BYTES
 
 
-def needs_of(spec: JobSpec, terms: Terms, excluded: Iterable[str] = ()) -> JobNeeds:
+def needs_of(
+    config: JobConfig, input_bytes: int, rates: Iterable[RateTerm], excluded: Iterable[str] = ()
+) -> JobNeeds:
     """What the rules need to know of a job."""
     return JobNeeds(
-        gpu_type=spec.config.gpu_type,
-        min_vram_bytes=spec.config.min_vram_bytes,
-        max_price_usd_micros_per_hour=spec.config.max_price_usd_micros_per_hour,
-        network=spec.config.network,
-        disk_bytes=disk_needed(spec),
-        rates={rate.gpu_class: rate.usd_micros_per_hour for rate in terms.rates},
+        gpu_type=config.gpu_type,
+        min_vram_bytes=config.min_vram_bytes,
+        max_price_usd_micros_per_hour=config.max_price_usd_micros_per_hour,
+        network=config.network,
+        disk_bytes=disk_needed(input_bytes),
+        rates={rate.gpu_class: rate.usd_micros_per_hour for rate in rates},
         excluded=frozenset(excluded),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from p2p.core.errors import Bug, Refused, UserError
@@ -67,6 +67,17 @@ def _wanted(config: JobConfig, rates: Mapping[str, int]) -> Mapping[str, int]:
     return {config.gpu_type: rates[config.gpu_type]}
 
 
+def deposit_units(rates: Iterable[RateTerm], timeout_s: int) -> int:
+    """The most that a job can cost: the dearest rate for the whole timeout.
+
+    :raises UserError: ``deposit_too_large``: more than can be moved.
+    """
+    deposit = cost_units(max(rate.units_per_hour for rate in rates), timeout_s)
+    if deposit > AMOUNT_MAX_UNITS:
+        raise UserError("deposit_too_large", "A job this long at this rate costs more than can be moved.")
+    return deposit
+
+
 def make_terms(
     *,
     job_id: str,
@@ -81,12 +92,10 @@ def make_terms(
 ) -> Terms:
     """Terms for a job at today's rates, open for ``TERMS_LIFETIME_S``.
 
-    :raises UserError: as :func:`rate_terms`, or the deposit would be larger than can be moved.
+    :raises UserError: as :func:`rate_terms` and :func:`deposit_units`.
     """
     rates = rate_terms(config, prices, asset)
-    deposit = cost_units(max(rate.units_per_hour for rate in rates), config.timeout_s)
-    if deposit > AMOUNT_MAX_UNITS:
-        raise UserError("deposit_too_large", "A job this long at this rate costs more than can be moved.")
+    deposit = deposit_units(rates, config.timeout_s)
     return Terms(
         job_id=job_id,
         buyer=buyer,

@@ -13,6 +13,7 @@ from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
 from coordinator.service.disputes import Disputes
 from coordinator.service.escrow import Escrow
+from coordinator.service.estimates import Estimates
 from coordinator.service.evidence import Examiner
 from coordinator.service.follower import Follower
 from coordinator.service.login import Logins
@@ -31,6 +32,7 @@ from coordinator.service.sweeps import Sweeps
 from p2p.core.limits import CLOSE_SWEEP_S, DISPUTE_SWEEP_S, OFFICE_LOOK_S, PRICE_SWEEP_S
 from p2p.core.messages.auth import Role
 from p2p.core.messages.disputes import DisputeRequest
+from p2p.core.messages.estimates import EstimateRequest
 from p2p.core.messages.jobs import (
     AccountRequest,
     CountersignRequest,
@@ -70,6 +72,7 @@ class Coordinator:
         self.prices = Prices(context)
         self.office = Office(context)
         self.orders = Orders(context, self.escrow, self.prices, self.office)
+        self.estimates = Estimates(context, self.prices)
         self.sponsor = Sponsor(context, self.orders)
         self.rents = Rents(context)
         self.settlement = Settlement(context, self.dispatcher)
@@ -106,6 +109,7 @@ class Coordinator:
         yield "chain.sponsor_offer", handler(SponsorOfferRequest, engine, self.sponsor.offer)
         yield "chain.sponsor", handler(SponsorRequest, engine, self.sponsor.sponsor)
         yield "offers.list", handler(OffersRequest, engine, self.accounts.offers)
+        yield "offers.estimate", handler(EstimateRequest, engine, self.estimates.estimate)
         yield "account.show", handler(AccountRequest, engine, self.accounts.show)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

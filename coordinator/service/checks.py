@@ -7,6 +7,7 @@ import re
 
 from p2p.core.errors import UserError
 from p2p.core.jobspec import (
+    JobConfig,
     JobSpec,
     check_data_url,
     check_gpu_type,
@@ -36,21 +37,31 @@ _GPU_ID = re.compile(r"[\x21-\x7e]{1,96}\Z")
 
 def check_spec(spec: JobSpec) -> None:
     """:raises UserError: a field out of range."""
-    check_gpu_type(spec.config.gpu_type)
-    check_timeout(spec.config.timeout_s)
-    price = spec.config.max_price_usd_micros_per_hour
-    _require(price is None or 0 < price <= AMOUNT_MAX_UNITS, "max_price is out of range")
-    _require(0 <= spec.config.min_vram_bytes <= 2**50, "min_vram is out of range")
+    check_config(spec.config)
     _require(0 < len(spec.name) <= JOB_NAME_MAX_CHARS, "the job's name is empty or too long")
     _require(clean_name(spec.name, JOB_NAME_MAX_CHARS) == spec.name, "the job's name is unprintable")
     _require(len(spec.script.encode()) <= PATH_NAME_MAX_BYTES, "the script's name is too long")
     check_path(spec.script)
     _require(len(spec.input_root) == HASH_BYTES, "the input root is no hash")
-    _require(0 <= spec.input_bytes <= MANIFEST_BYTES_MAX, "the inputs are too large")
+    check_input_bytes(spec.input_bytes)
     _require(0 < spec.input_files <= MANIFEST_FILES_MAX, "the inputs have no files or too many")
     _require(len(spec.data_sha256) in (0, HASH_BYTES), "data_sha256 is no hash")
     if spec.data_url:
         check_data_url(spec.data_url)
+
+
+def check_config(config: JobConfig) -> None:
+    """:raises UserError: a field out of range."""
+    check_gpu_type(config.gpu_type)
+    check_timeout(config.timeout_s)
+    price = config.max_price_usd_micros_per_hour
+    _require(price is None or 0 < price <= AMOUNT_MAX_UNITS, "max_price is out of range")
+    _require(0 <= config.min_vram_bytes <= 2**50, "min_vram is out of range")
+
+
+def check_input_bytes(count: int) -> None:
+    """:raises UserError: more than a job may have."""
+    _require(0 <= count <= MANIFEST_BYTES_MAX, "the inputs are too large")
 
 
 def check_advert(advert: NodeAdvert) -> None:

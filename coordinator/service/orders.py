@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 import trio
 
-from coordinator.domain.matching import explain, needs_of
+from coordinator.domain.matching import needs_of
 from coordinator.domain.pricing import PriceList, make_terms
 from coordinator.service.checks import check_addresses, check_spec
 from coordinator.service.context import Context
 from coordinator.service.escrow import Escrow
+from coordinator.service.estimates import prospects
 from coordinator.service.office import Office
 from coordinator.service.prices import Prices
 from coordinator.service.views import job_view
-from coordinator.store import jobs, nodes, rates
+from coordinator.store import jobs, rates
 from coordinator.store.database import Tx, UniqueBroken
 from coordinator.store.jobs import NewJob
 from coordinator.store.records import JobRow, LoginRow
@@ -82,15 +83,14 @@ class Orders:
                 coordinator_wallet=self._context.on_chain.coordinator,
                 now_s=now_s,
             )
-            found = explain(needs_of(request.spec, terms), nodes.online(tx, now_s), now_s)
-            classes = [rate.gpu_class for rate in terms.rates]
-            ahead = tx.row("jobs.ahead", job_id=job_id, classes=classes)
+            needs = needs_of(request.spec.config, request.spec.input_bytes, terms.rates)
+            market = prospects(tx, needs, now_s, job_id)
             return Quote(
                 terms=self._sign(terms),
-                nodes_online=found.online,
-                nodes_matching=found.matching,
-                misfits=found.misfits,
-                jobs_ahead=ahead["jobs"] if ahead else 0,
+                nodes_online=market.why.online,
+                nodes_matching=market.why.matching,
+                misfits=market.why.misfits,
+                jobs_ahead=market.jobs_ahead,
             )
 
         return await self._context.run(work)

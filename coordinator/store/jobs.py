@@ -55,7 +55,7 @@ def insert(tx: Tx, job: NewJob, now_s: float) -> JobRow:
         gpu_type=job.spec.config.gpu_type,
         min_vram_bytes=job.spec.config.min_vram_bytes,
         network=job.spec.config.network.value,
-        disk_bytes=disk_needed(job.spec),
+        disk_bytes=disk_needed(job.spec.input_bytes),
         rates=as_json(
             {
                 rate.gpu_class: {"usd": rate.usd_micros_per_hour, "units": rate.units_per_hour}
@@ -179,7 +179,8 @@ def needs_by_columns(job: JobRow) -> JobNeeds:
 def needs(tx: Tx, job: JobRow, now_s: float) -> JobNeeds:
     """What the matching rules need to know of a job."""
     excluded = [row["peer_id"] for row in tx.rows("jobs.exclusions", job_id=job.job_id, now_s=now_s)]
-    return needs_of(job.job_spec, job.terms, excluded)
+    spec = job.job_spec
+    return needs_of(spec.config, spec.input_bytes, job.terms.rates, excluded)
 
 
 def put_statement(tx: Tx, job: JobRow, statement: Signed, now_s: float) -> bool:

@@ -248,6 +248,8 @@ SESSION_FEE_LAMPORTS = 1_100_000  # a fee, and the least that the runtime lets a
 
 # -- coordinator
 TERMS_LIFETIME_S = 900.0  # how long a quoted price can be taken
+RUNS_SAMPLED_S = 24 * 3600.0  # jobs that completed so lately say how long a job waits for its turn
+RUNS_SAMPLED_MAX = 200
 NODE_DISK_RESERVE_BYTES = 1 * GIB  # free disk that a node must have beside a job's inputs
 NODE_SILENT_S = 20.0  # four heartbeats: a node not heard of for so long is offline
 LOST_EXCLUDE_S = 120.0  # how long a job keeps away from a node that lost it

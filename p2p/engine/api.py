@@ -5,29 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import trio
 
-from p2p.core.errors import Bug, CyxWizError, Refused, UserError
-from p2p.core.ids import HASH_BYTES, is_job_id_prefix
+from p2p.core.errors import Bug, CyxWizError, Refused
 from p2p.core.limits import JOBS_LISTED_MAX, WATCH_INTERVAL_S
 from p2p.core.messages.jobs import OfferList, OffersRequest
 from p2p.core.states import JobState
 from p2p.engine import disputing, opening, planning, retrieving
 from p2p.engine.commands import BY_NAME
 from p2p.engine.context import Engine, view_of
+from p2p.engine.insight_api import InsightApi
 from p2p.engine.live import Direction, Transfer
 from p2p.engine.log_reading import log_items
-from p2p.engine.packaging import PackageRequest
+from p2p.engine.parameters import Params, job_of, package_request, text_of
 from p2p.engine.supervisor import Supervisors
 from p2p.engine.views import job_details, job_to_json, plan_to_json
-from p2p.engine.wallet_api import WalletApi, asset_of
+from p2p.engine.wallet_api import WalletApi
 from p2p.local.server import Handler, StreamHandler
 from p2p.store.engine import JobRow
 from p2p.store.stages import Stage
-
-Params = dict[str, Any]
 
 _WATCH_POLL_S = 1.0  # for what rings no bell: bytes that the node reads
 _STOP_DELAY_S = 0.05  # for the answer to get away
@@ -50,6 +47,7 @@ class Api:
         self._supervisors = supervisors
         self._stop = stop
         self._version = version
+        self._insight = InsightApi(engine)
         self._wallet = WalletApi(engine)
 
     def handlers(self) -> dict[str, Handler]:
@@ -66,6 +64,7 @@ class Api:
             "dispute_terms": self.dispute_terms,
             "dispute": self.dispute,
             "offers": self.offers,
+            **self._insight.handlers(),
             **self._wallet.handlers(),
         }
         _require_all(found, streams=False)
@@ -122,7 +121,7 @@ class Api:
 
     async def plan(self, params: Params) -> AsyncGenerator[Params, None]:
         """``plan``: items with ``progress`` (bytes done, bytes in all), then one with ``plan``."""
-        request, out = package_request(params), Path(_text(params, "out"))
+        request, out = package_request(params), Path(text_of(params, "out"))
         send, receive = trio.open_memory_channel[Params | CyxWizError](64)
         scope = trio.CancelScope()
 
@@ -154,7 +153,7 @@ class Api:
 
     async def start(self, params: Params) -> Params:
         """``start``."""
-        job = await self._find(params)
+        job = await job_of(self._engine, params)
         done = await opening.agree(self._engine, job)
         self._supervisors.start(done.job_id)
         self._engine.live.ring(done.job_id)
@@ -162,7 +161,7 @@ class Api:
 
     async def discard(self, params: Params) -> Params:
         """``discard``."""
-        job = await self._find(params)
+        job = await job_of(self._engine, params)
         if job.stage not in (Stage.PACKAGED, Stage.QUOTED):
             raise Refused(
                 "not_a_plan", f"Job {job.job_id} is not a plan any more.", hint="Cancel it instead."
@@ -179,13 +178,13 @@ class Api:
 
     async def show(self, params: Params) -> Params:
         """``show``."""
-        job = await self._find(params)
+        job = await job_of(self._engine, params)
         events = await self._engine.tables.events(job.job_id)
         return job_details(job, self._engine.live[job.job_id], events)
 
     async def watch(self, params: Params) -> AsyncGenerator[Params, None]:
         """``watch``: until the job is final."""
-        job = await self._find(params)
+        job = await job_of(self._engine, params)
         live = self._engine.live[job.job_id]
         while True:
             since = live.news.count
@@ -200,7 +199,7 @@ class Api:
 
     async def logs(self, params: Params) -> AsyncGenerator[Params, None]:
         """``logs``."""
-        job = await self._find(params)
+        job = await job_of(self._engine, params)
         async for item in log_items(self._engine, job.job_id, follow=bool(params.get("follow"))):
             yield item
 
@@ -208,13 +207,13 @@ class Api:
 
     async def fetch(self, params: Params) -> Params:
         """``fetch``."""
-        job = await self._find(params)
+        job = await job_of(self._engine, params)
         out = Path(params["out"]) if params.get("out") else None
         return self._job(await retrieving.fetch_to(self._engine, job, out))
 
     async def cancel(self, params: Params) -> Params:
         """``cancel``: written down, then done by the job's supervisor."""
-        job = await self._find(params)
+        job = await job_of(self._engine, params)
         if job.stage in (Stage.PACKAGED, Stage.QUOTED):
             await planning.drop(self._engine, job)
             return {"job_id": job.job_id, "state": "dropped"}
@@ -233,26 +232,12 @@ class Api:
 
     async def dispute_terms(self, params: Params) -> Params:
         """``dispute_terms``."""
-        return await disputing.terms_of_dispute(self._engine, await self._find(params))
+        return await disputing.terms_of_dispute(self._engine, await job_of(self._engine, params))
 
     async def dispute(self, params: Params) -> Params:
         """``dispute``: written down, then done by the job's supervisor."""
-        job = await self._find(params)
-        return self._job(await disputing.begin(self._engine, job, _text(params, "reason")))
-
-    async def _find(self, params: Params) -> JobRow:
-        """A job by its id or the beginning of it.
-
-        :raises UserError: none or several fit.
-        """
-        text = _text(params, "job").lower()
-        found = await self._engine.tables.by_prefix(text) if is_job_id_prefix(text) else ()
-        if len(found) == 1:
-            return found[0]
-        what = "fits several jobs" if found else "is not a job of this engine"
-        raise UserError(
-            "unknown_job", f"{text[:40]!r} {what}.", "Nothing was done.", "`cyxwiz jobs` lists yours."
-        )
+        job = await job_of(self._engine, params)
+        return self._job(await disputing.begin(self._engine, job, text_of(params, "reason")))
 
     def _job(self, job: JobRow) -> Params:
         return job_to_json(job, self._engine.live[job.job_id])
@@ -267,46 +252,6 @@ class Api:
             live.transfer = Transfer(Direction.UP, done, live.transfer.total_bytes)
         else:
             live.transfer = None
-
-
-def package_request(params: Params) -> PackageRequest:
-    """What ``plan`` was asked for.
-
-    :raises UserError: a value that cannot be.
-    """
-
-    def path(name: str) -> Path | None:
-        return Path(params[name]) if params.get(name) else None
-
-    return PackageRequest(
-        script=Path(_text(params, "script")),
-        asset=asset_of(params),
-        requirements=path("requirements"),
-        data=path("data"),
-        data_url=str(params.get("data_url") or ""),
-        data_sha256=_sha256(params.get("data_sha256")),
-        config=path("config"),
-        overrides=dict(params.get("overrides") or {}),
-        exclude=tuple(params.get("exclude") or ()),
-        name=str(params.get("name") or ""),
-    )
-
-
-def _sha256(text: str | None) -> bytes:
-    try:
-        found = bytes.fromhex(text or "")
-    except ValueError:
-        found = b"?"
-    if len(found) not in (0, HASH_BYTES):
-        raise UserError("bad_hash", f"{str(text)[:80]!r} is not a SHA-256 in hex.", "Nothing was sent.")
-    return found
-
-
-def _text(params: Params, name: str) -> str:
-    value = params.get(name)
-    if not isinstance(value, str) or not value:
-        raise UserError("bad_message", f"The parameter {name!r} is missing.")
-    return value
 
 
 def _require_all(found: Mapping[str, object], *, streams: bool) -> None:

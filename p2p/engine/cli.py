@@ -19,6 +19,7 @@ from p2p.engine import render
 from p2p.engine.cli_dispute import dispute
 from p2p.engine.cli_local import agent, local
 from p2p.engine.cli_login import login
+from p2p.engine.cli_look import estimate
 from p2p.engine.cli_run import attend, exit_code, job_options, say_detached, send
 from p2p.engine.cli_view import print_pairs
 from p2p.engine.cli_wallet import wallet
@@ -35,11 +36,8 @@ def cyxwiz() -> None:
     """Run PyTorch scripts on other people's GPUs; pay only for work that completed."""
 
 
-cyxwiz.add_command(login)
-cyxwiz.add_command(wallet)
-cyxwiz.add_command(dispute)
-cyxwiz.add_command(local)
-cyxwiz.add_command(agent)
+for _command in (login, wallet, dispute, estimate, local, agent):
+    cyxwiz.add_command(_command)
 
 
 @cyxwiz.command()

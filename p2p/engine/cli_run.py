@@ -12,6 +12,7 @@ import trio
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from p2p.core.errors import Bug, EnvironmentFailure, ExitCode, UserError
+from p2p.core.money import Asset
 from p2p.engine import render
 from p2p.engine.cli_view import JobView, print_pairs
 from p2p.engine.client import EngineClient
@@ -32,14 +33,8 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--data-sha256", help="What the data at the URL must hash to."),
         click.option("--exclude", multiple=True, help="Pattern of names in the data folder to leave out."),
         click.option("--requirements", type=click.Path(path_type=Path), help="requirements.txt"),
-        click.option("--config", type=click.Path(path_type=Path), help="config.json"),
-        click.option("--gpu", help="any, or a class such as rtx4090 or cpu."),
-        click.option("--min-vram", type=float, help="GB"),
-        click.option("--max-price", help="Dollars per hour."),
-        click.option("--timeout", type=int, help="Seconds; the job is stopped then."),
-        click.option("--network", type=click.Choice(["none", "outbound"]), help="What the script may reach."),
+        config_options,
         click.option("--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True),
-        click.option("--asset", type=click.Choice(["usdc", "sol"]), default="usdc", show_default=True),
         click.option("--name", help="How the job is called in lists."),
         click.option("--yes", is_flag=True, help="Agree to the plan without being asked."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON; see docs/cli.md."),
@@ -47,6 +42,34 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """On which node, at which price, for how long, paid with what."""
+    options = (
+        click.option("--config", type=click.Path(path_type=Path), help="config.json"),
+        click.option("--gpu", help="any, or a class such as rtx4090 or cpu."),
+        click.option("--min-vram", type=float, help="GB"),
+        click.option("--max-price", help="Dollars per hour."),
+        click.option("--timeout", type=int, help="Seconds; the job is stopped then."),
+        click.option("--network", type=click.Choice(["none", "outbound"]), help="What the script may reach."),
+        click.option("--asset", type=cli.ASSETS, default=Asset.USDC.value, show_default=True),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def config_params(options: dict[str, Any]) -> Json:
+    """The options of :func:`config_options` as the agent's parameters."""
+    names = {"gpu": "gpu_type", **{name: name for name in ("min_vram", "max_price", "timeout", "network")}}
+    overrides = {name: options[option] for option, name in names.items() if options[option] is not None}
+    return {"config": _absolute(options["config"]), "overrides": overrides, "asset": options["asset"]}
+
+
+def _absolute(value: Path | str | None) -> str | None:
+    """The agent has another folder."""
+    return None if value is None else str(Path(value).expanduser().absolute())
 
 
 def send(client: EngineClient, options: dict[str, Any]) -> Json | None:
@@ -71,35 +94,21 @@ def send(client: EngineClient, options: dict[str, Any]) -> Json | None:
 
 
 def plan_params(options: dict[str, Any]) -> Json:
-    """The options as the agent's parameters; paths made absolute, because the agent has another folder."""
-
-    def path(value: Path | str | None) -> str | None:
-        return None if value is None else str(Path(value).expanduser().absolute())
-
-    names = ("gpu_type", "min_vram", "max_price", "timeout", "network")
-    given = (
-        options["gpu"],
-        options["min_vram"],
-        options["max_price"],
-        options["timeout"],
-        options["network"],
-    )
+    """The options as the agent's parameters."""
     data = options["data"]
     is_url = data is not None and data.startswith(("http://", "https://"))
     if options["data_sha256"] and not is_url:
         raise UserError("bad_option", "--data-sha256 goes with a URL.", hint="Files are hashed anyway.")
     return {
-        "script": path(options["script"]),
-        "out": path(options["out"]),
-        "data": None if is_url else path(data),
+        **config_params(options),
+        "script": _absolute(options["script"]),
+        "out": _absolute(options["out"]),
+        "data": None if is_url else _absolute(data),
         "data_url": data if is_url else None,
         "data_sha256": options["data_sha256"],
-        "requirements": path(options["requirements"]),
-        "config": path(options["config"]),
-        "overrides": {name: value for name, value in zip(names, given, strict=True) if value is not None},
+        "requirements": _absolute(options["requirements"]),
         "exclude": list(options["exclude"]),
         "name": options["name"],
-        "asset": options["asset"],
     }
 
 

@@ -81,6 +81,11 @@ COMMANDS: tuple[Command, ...] = (
     Command("dispute_terms", "The claim of a job, and what disputing it means.", needs=("job",)),
     Command("dispute", "Dispute the claim of a job: written down, then done.", needs=("job", "reason")),
     Command("offers", "What is on offer now, by GPU class."),
+    Command(
+        "estimate",
+        "What a job would cost, who could run it now, and how long it would wait; nothing is packaged.",
+        takes=("config", "overrides", "asset", "input_bytes"),
+    ),
     Command("wallet_balance", "The wallet's balances, in it and in escrow, and its session keys."),
     Command(
         "wallet_deposit",

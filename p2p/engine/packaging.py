@@ -11,7 +11,7 @@ import os
 import stat
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -115,7 +115,7 @@ async def check_small(request: PackageRequest) -> None:
     """
     try:
         await trio.to_thread.run_sync(_read_small, request)
-        await trio.to_thread.run_sync(_read_config, request)
+        await trio.to_thread.run_sync(read_config, request.config, request.overrides)
     except UserError as error:
         raise UserError(error.code, error.what, error.meaning or NOTHING_SENT, error.hint) from None
 
@@ -124,7 +124,7 @@ async def _package(
     request: PackageRequest, tables: EngineTables, clock: Clock, progress: Progress | None
 ) -> Package:
     copies = await trio.to_thread.run_sync(_read_small, request)
-    config = await trio.to_thread.run_sync(_read_config, request)
+    config = await trio.to_thread.run_sync(read_config, request.config, request.overrides)
     script = next(iter(copies))
     found: list[FoundFile] = []
     if request.data is not None:
@@ -204,18 +204,22 @@ def _check_script(raw: bytes, path: Path) -> None:
         raise UserError("bad_script", f"{path} is not Python source: {error}.", NOTHING_SENT) from None
 
 
-def _read_config(request: PackageRequest) -> JobConfig:
+def read_config(path: Path | None, overrides: Mapping[str, Any]) -> JobConfig:
+    """``config.json``, if there is one, and the fields that win over it.
+
+    :raises UserError: it cannot be read, or names a field that cannot be.
+    """
     config = JobConfig()
-    if request.config is not None:
-        raw = _read_file(request.config, CONFIG_MAX_BYTES, "config")
+    if path is not None:
+        raw = _read_file(path, CONFIG_MAX_BYTES, "config")
         try:
             config = parse_config(raw)
         except UserError as error:
-            raise UserError(
-                error.code, error.what, error.meaning, error.hint or f"Mend {request.config}."
-            ) from None
+            raise UserError(error.code, error.what, error.meaning, error.hint or f"Mend {path}.") from None
     values = {name: getattr(config, name) for name in JobConfig.__dataclass_fields__}
-    for name, value in request.overrides.items():
+    for name, value in overrides.items():
+        if name not in _CHECKS:
+            raise UserError("bad_config", f"There is no field {name[:40]!r}.", NOTHING_SENT)
         target, check = _CHECKS[name]
         values[target] = check(value)
     return JobConfig(**values)

@@ -14,6 +14,10 @@ Json = dict[str, Any]
 
 ID_CHARS = 8
 """Digits of a job id that are shown; any command takes them."""
+REFUND_RULE = (
+    "only seconds that ran are paid, and only for verified results; the rest comes back at once. "
+    "If the job fails, all of it comes back."
+)
 _NAME_MAX_CHARS = 40
 _DETAIL_MAX_CHARS = 300
 _UNITS = ("B", "KB", "MB", "GB", "TB")
@@ -105,38 +109,62 @@ def plan_lines(plan: Json) -> Iterator[tuple[str, str]]:
     yield "upload", f"{files(plan['files'])}, {size(plan['bytes'])}{known}; straight to the node that runs it"
     if plan["data_url"]:
         yield "data", f"{clean_name(plan['data_url'], 200)} (the node fetches it)"
-    ahead = plan["jobs_ahead"]
-    queue = f"; {ahead} {'job' if ahead == 1 else 'jobs'} ahead" if ahead else ""
-    yield "nodes", f"{plan['nodes_matching']} of {plan['nodes_online']} online match now{queue}"
-    for line in misfit_lines(plan["misfits"], plan["nodes_online"]):
-        yield "", line
-    rates = ", ".join(
-        f"{format_usd(rate['usd_micros_per_hour'])}/h on {clean_name(rate['gpu_class'], 32)}"
-        for rate in sorted(plan["rates"], key=lambda rate: rate["units_per_hour"])[:6]
-    )
-    yield "rate", rates
-    if plan["asset"] == Asset.SOL.value:
-        yield "price", f"1 SOL = {format_usd(plan['asset_price_usd_micros'])}, fixed for this job"
-    yield "time limit", duration(plan["timeout_s"])
-    cheapest, most = amount(plan, plan["cheapest_units"]), amount(plan, plan["deposit_units"])
-    spread = f" ({cheapest} on the cheapest class)" if cheapest != most else ""
-    yield "estimate", f"{most} if the whole time limit is used{spread}"
+    yield from market_lines(plan)
+    most = amount(plan, plan["deposit_units"])
     yield (
         "at most",
         f"{most}: locked in escrow now, of {amount(plan, plan['balance_units'])} that you have there",
     )
-    yield (
-        "refund",
-        (
-            "only seconds that ran are paid, and only for verified results; the rest comes back at once. "
-            "If the job fails, all of it comes back."
-        ),
-    )
+    yield "refund", REFUND_RULE
     if plan["fees_paid_by"] == "coordinator":
         yield "fees", "the network's fees are paid by the coordinator, for your session key has no SOL"
     if plan["network"] == "outbound":
         yield "network", "the script may reach the internet"
     yield "results", plan["out"]
+
+
+def market_lines(found: Json) -> Iterator[tuple[str, str]]:
+    """Who could run a job now, and what it would cost: of a plan or an estimate."""
+    ahead = found["jobs_ahead"]
+    queue = f"; {ahead} {'job' if ahead == 1 else 'jobs'} ahead" if ahead else ""
+    yield "nodes", f"{found['nodes_matching']} of {found['nodes_online']} online match now{queue}"
+    for line in misfit_lines(found["misfits"], found["nodes_online"]):
+        yield "", line
+    rates = ", ".join(
+        f"{format_usd(rate['usd_micros_per_hour'])}/h on {clean_name(rate['gpu_class'], 32)}"
+        for rate in sorted(found["rates"], key=lambda rate: rate["units_per_hour"])[:6]
+    )
+    yield "rate", rates
+    if found["asset"] == Asset.SOL.value:
+        yield "price", f"1 SOL = {format_usd(found['asset_price_usd_micros'])}, fixed for this job"
+    yield "time limit", duration(found["timeout_s"])
+    cheapest, most = amount(found, found["cheapest_units"]), amount(found, found["deposit_units"])
+    spread = f" ({cheapest} on the cheapest class)" if cheapest != most else ""
+    yield "estimate", f"{most} if the whole time limit is used{spread}"
+
+
+def estimate_lines(found: Json) -> Iterator[tuple[str, str]]:
+    """What ``cyxwiz estimate`` says."""
+    yield from market_lines(found)
+    fee = f"{found['fee_bps'] / 100:g} % of what is used, at most {amount(found, found['fee_units'])}"
+    yield "fee", f"{fee}; it is part of the rate"
+    yield "refund", REFUND_RULE
+    yield "wait", wait_words(found)
+
+
+def wait_words(found: Json) -> str:
+    """How long a job would wait for a node, and how that is known."""
+    if found["slots"] == 0:
+        return "not known: no node that is online could run it"
+    if found["wait_s"] is None:
+        return "not known: all that could run it are busy, and no such job has completed within a day"
+    if found["wait_s"] == 0:
+        return "none: a node is free"
+    return (
+        f"about {duration(found['wait_s'])}: {found['jobs_ahead']} ahead, {found['slots']} places, "
+        f"{found['slots_free']} free; the last {found['sampled_jobs']} such jobs took "
+        f"{duration(found['mean_run_s'])} on average"
+    )
 
 
 def misfit_lines(misfits: list[Json], nodes_online: int) -> Iterator[str]:

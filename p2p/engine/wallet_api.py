@@ -10,7 +10,6 @@ import base64
 import binascii
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import trio
 
@@ -22,14 +21,13 @@ from p2p.core.errors import UserError
 from p2p.core.ids import Wallet, parse_wallet
 from p2p.core.money import Asset
 from p2p.engine.context import Engine
+from p2p.engine.parameters import Params, asset_of
 from p2p.engine.session_limits import SessionLimits, change_session_limits, session_limits
 from p2p.engine.sponsoring import is_offered
 from p2p.engine.wallet_history import wallet_history
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.engine.wallets import Account
 from p2p.local.server import Handler
-
-Params = dict[str, Any]
 
 _HISTORY_DEFAULT = 50
 
@@ -217,19 +215,6 @@ class WalletApi:
     def _wake_jobs(self) -> None:
         """Jobs that waited for a login or for money may go on."""
         self._engine.live.retry_all()
-
-
-def asset_of(params: Params) -> Asset:
-    """The asset named in ``params``; USDC when none is.
-
-    :raises UserError: there is no such asset.
-    """
-    name = params.get("asset") or Asset.USDC.value
-    try:
-        return Asset(name)
-    except ValueError:
-        names = ", ".join(asset.value for asset in Asset)
-        raise UserError("bad_asset", f"{str(name)[:20]!r} is not one of {names}.") from None
 
 
 def _wallet(params: Params) -> Wallet:

@@ -25,6 +25,7 @@ from p2p.core.login import uri_of
 from p2p.core.manifest import FileEntry, Manifest, make_manifest
 from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply, LoginRequest
 from p2p.core.messages.disputes import DisputeRequest, DisputeStatement, ReviewView
+from p2p.core.messages.estimates import Estimate, EstimateRequest
 from p2p.core.messages.jobs import (
     CountersignRequest,
     EventList,
@@ -37,6 +38,7 @@ from p2p.core.messages.jobs import (
     RateTerm,
     ReceiptRequest,
     ResultStatement,
+    RuleCount,
     SettleOffer,
     SubmitRequest,
     Terms,
@@ -152,6 +154,7 @@ class ScriptedCoordinator:
         handlers = {
             "auth.challenge": self._challenge,
             "auth.login": self._login,
+            "offers.estimate": self._estimate,
             "job.quote": self._quote,
             "job.submit": self._submit,
             "job.show": self._show,
@@ -294,6 +297,12 @@ class ScriptedCoordinator:
         payload = encode(terms)
         signature = self.peer.identity.sign(signing_input(Domain.TERMS, payload))
         return Quote(Signed(payload, self.peer.peer_id, signature), 1, 1, (), 0)
+
+    async def _estimate(self, call: Call) -> Estimate:
+        request = decode(EstimateRequest, call.payload)
+        most = cost_units(RATE.units_per_hour, request.config.timeout_s)
+        busy = RuleCount("busy", 2, "are busy with other jobs")
+        return Estimate((RATE,), most, 1000, USD_MICROS, 2, 0, (busy,), 1, 2, 0, 60.0, 60.0, 3)
 
     async def _submit(self, call: Call) -> JobView:
         request = decode(SubmitRequest, call.payload)

@@ -24,6 +24,7 @@ from p2p.wire.gen.cyxwiz.v1 import (
     auth_pb2,
     common_pb2,
     disputes_pb2,
+    estimates_pb2,
     jobs_pb2,
     nodes_pb2,
     sponsor_pb2,
@@ -32,7 +33,7 @@ from p2p.wire.gen.cyxwiz.v1 import (
 
 T = TypeVar("T")
 
-_MODULES = (common_pb2, auth_pb2, nodes_pb2, jobs_pb2, transfer_pb2, disputes_pb2, sponsor_pb2)
+_MODULES = (common_pb2, auth_pb2, nodes_pb2, jobs_pb2, transfer_pb2, disputes_pb2, sponsor_pb2, estimates_pb2)
 _SCALARS = (int, str, bytes, float, bool)
 
 

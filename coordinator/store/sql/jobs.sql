@@ -126,6 +126,13 @@ SELECT count(*) AS jobs FROM jobs WHERE state = 'queued';
 SELECT count(*) AS jobs FROM jobs
 WHERE state = 'queued' AND job_id <> %(job_id)s AND rates ?| %(classes)s::text[];
 
+-- name: mean_run
+-- How long the last jobs ran that completed on such classes.
+SELECT count(*) AS jobs, coalesce(avg(used_seconds), 0)::double precision AS mean_s FROM (
+    SELECT used_seconds FROM jobs
+    WHERE state IN ('completed', 'settled') AND updated_at_s > %(since_s)s AND gpu_class = ANY(%(classes)s::text[])
+    ORDER BY updated_at_s DESC LIMIT %(limit)s) AS lately;
+
 -- name: held_by
 -- Jobs whose current lease a node has.
 SELECT * FROM jobs WHERE node_peer_id = %(peer_id)s AND state IN ('assigned', 'staging', 'running', 'delivering')

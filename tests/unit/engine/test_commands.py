@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from p2p.core.errors import Bug
-from p2p.engine.api import Api, package_request
+from p2p.engine.api import Api
 from p2p.engine.commands import BY_NAME, COMMANDS, check_call
 from p2p.engine.packaging import PackageRequest
+from p2p.engine.parameters import package_request
 
 
 def test_names_are_unique_and_described() -> None:

@@ -277,3 +277,26 @@ def test_a_claim_and_its_dispute_are_shown_clean() -> None:
     assert lines["decision"].endswith("0.100000 USDC paid")
     for state in DisputeState:
         assert list(render.review_lines(review(dispute=state.value, decided_units=0)))
+
+
+@pytest.mark.parametrize(
+    ("wait", "words"),
+    [
+        ({"slots": 0, "wait_s": None}, "not known: no node that is online could run it"),
+        ({"slots": 2, "wait_s": None}, "not known: all that could run it are busy"),
+        ({"slots": 2, "wait_s": 0.0}, "none: a node is free"),
+        (
+            {
+                "slots": 2,
+                "slots_free": 0,
+                "wait_s": 90.0,
+                "jobs_ahead": 2,
+                "mean_run_s": 60.0,
+                "sampled_jobs": 5,
+            },
+            "about 1 min 30 s: 2 ahead, 2 places, 0 free; the last 5 such jobs took 1 min 00 s on average",
+        ),
+    ],
+)
+def test_a_wait_says_how_it_is_known(wait: dict[str, Any], words: str) -> None:
+    assert render.wait_words(wait).startswith(words)

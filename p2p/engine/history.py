@@ -71,9 +71,9 @@ KIND_WORDS = {
     "assign": "node assigned",
     "claim": "pay claimed by the node",
     "dispute": "claim disputed",
-    "settle": "job settled",
-    "resolve": "dispute decided",
-    "finalize": "claim paid",
+    "settle": "job settled, rest back",
+    "resolve": "dispute decided, rest back",
+    "finalize": "claim paid, rest back",
     "cancel": "job cancelled",
     "refund": "job refunded",
     "reclaim": "deposit reclaimed",
@@ -117,7 +117,8 @@ def join(
     oldest_s = 0.0 if all_postings or not postings else min(posting.at_s for posting in postings)
     lines = [_line(entry, left, postings is None, oldest_s, now_s) for entry in entries]
     times = [entry.time_s for entry in entries if entry.time_s is not None]
-    begin_s = min(times) if times and not all_entries else 0.0
+    # What is posted may be dated later than what it posts: near the end of what came, nothing is missed.
+    begin_s = min(times) + LEDGER_PENDING_S if times and not all_entries else 0.0
     extra = [_ledger_line(posting) for found in left.values() for posting in found if posting.at_s >= begin_s]
     return _in_order(_merged(lines, sorted(extra, key=lambda line: line.at_s or 0.0, reverse=True)))
 

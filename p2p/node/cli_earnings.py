@@ -83,7 +83,8 @@ def _show_periods(found: list[dict[str, Any]], by: By, limit: int, as_csv: bool,
         columns = (by.value, ">jobs", ">paid", ">not paid yet", ">running now (estimate)", ">fee")
         frame.print_table(columns, [_period_row(period) for period in shown], "Nothing earned yet.")
         _print_totals(found)
-        frame.err.print(Text(f"Each {by.value} is one of the time zone {_zone_name()}."))
+        if shown:
+            frame.err.print(Text(f"Each {by.value} is one of the time zone {_zone_name()}."))
 
 
 def _pays(entry: dict[str, Any]) -> Pays:
@@ -192,4 +193,5 @@ def total_lines(earned: Sequence[Pays]) -> list[str]:
 
 def _zone_name() -> str:
     now = datetime.fromtimestamp(SYSTEM_CLOCK.now_s(), UTC).astimezone()
-    return f"{now.tzname()} (UTC{now:%z})"
+    offset = f"{now:%z}"
+    return f"{now.tzname()} (UTC{offset[:3]}:{offset[3:5]})"

@@ -109,6 +109,11 @@ def test_what_was_not_asked_for_is_not_missing() -> None:
     old = posting("deposit", signature="older", at_s=LATE_S)
     assert len(joined([entry("withdraw")], [old], all_entries=False)) == 1
     assert len(joined([entry("withdraw")], [old], all_entries=True)) == 2
+    posted_late = posting("deposit", signature="older", at_s=NOW_S + 1)
+    assert len(joined([entry("withdraw")], [posted_late], all_entries=False)) == 1
+    missing = posting("deposit", signature="new", at_s=NOW_S)
+    lines = joined([entry("withdraw", at_s=LATE_S)], [missing], all_entries=False)
+    assert [line.ledger for line in lines] == [Ledger.LEDGER_ONLY, Ledger.CHAIN_ONLY]
 
 
 def test_a_posting_that_was_taken_back_counts_for_nothing() -> None:

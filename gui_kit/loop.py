@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from functools import partial
@@ -29,6 +30,8 @@ RESTART_POLL_S = 0.1
 RETRY_FIRST_S = 1.0
 RETRY_MAX_S = 15.0
 CLOSE_TIMEOUT_S = 2.0
+_SWITCH_S = 0.001
+"""How long this thread may keep the interpreter from the window's: a fifth of what Python does by itself."""
 
 _SILENT = EnvironmentFailure(
     "agent_silent",
@@ -85,6 +88,7 @@ class Loop:
     def start(self) -> None:
         """Start the thread; returns once it takes work."""
         if self._thread is None:
+            sys.setswitchinterval(_SWITCH_S)
             self._thread = Thread(target=trio.run, args=(self._main,), name="agent link", daemon=True)
             self._thread.start()
             self._ready.wait()

@@ -110,8 +110,8 @@ QTableView::item:selected { background: $raised; color: $text; }
 QHeaderView { background: $surface; border: none; }
 QHeaderView::section { background: $surface; color: $muted; border: none; border-bottom: 1px solid $border;
   padding: ${half}px ${cell}px; font-size: ${small}px; font-weight: 600; }
-QHeaderView::up-arrow { image: url("glyph:chevron-down-$shade.png"); width: ${icon}px; height: ${icon}px; }
-QHeaderView::down-arrow { image: url("glyph:chevron-up-$shade.png"); width: ${icon}px; height: ${icon}px; }
+QHeaderView::up-arrow { image: url("glyph:chevron-up-$shade.png"); width: ${icon}px; height: ${icon}px; }
+QHeaderView::down-arrow { image: url("glyph:chevron-down-$shade.png"); width: ${icon}px; height: ${icon}px; }
 QTabBar::tab { background: transparent; color: $muted; padding: ${grid}px ${margin}px;
   border-bottom: 3px solid transparent; }
 QTabBar::tab:selected { color: $text; border-bottom-color: $accent; }

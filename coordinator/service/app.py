@@ -64,7 +64,7 @@ class Coordinator:
         self.context = context
         self.logins = Logins(context)
         self.escrow = Escrow(context)
-        self.follower = Follower(context.db, context.chain, context.clock)
+        self.follower = Follower(context.db, context.chain, context.clock, context.effect)
         self.reconciler = Reconciler(context.db, context.chain, context.clock, self.follower)
         self.dispatcher = Dispatcher(context)
         self.registry = Registry(context, self.dispatcher.assign_soon)

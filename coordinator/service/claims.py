@@ -11,6 +11,7 @@ from functools import partial
 
 from coordinator.domain.claims import claim_due_s
 from coordinator.service.context import Context
+from coordinator.service.effects import Boundary
 from coordinator.store import disputes, jobs, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import ActionRow, JobRow
@@ -36,9 +37,13 @@ class Claims:
         )
         changed = 0
         for job_id in due:
-            changed += await self._context.run(partial(claim, job_id=job_id, now_s=now_s))
+            if await self._context.run(partial(claim, job_id=job_id, now_s=now_s)):
+                changed += 1
+                await self._context.effect(Boundary.CLAIM_WANTED)
         for row in over:
-            changed += await self._context.run(partial(finalize_instead, job_id=row["job_id"], now_s=now_s))
+            if await self._context.run(partial(finalize_instead, job_id=row["job_id"], now_s=now_s)):
+                changed += 1
+                await self._context.effect(Boundary.FINALIZE_WANTED)
         if changed:
             self._context.settle.set()
         return changed

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from coordinator.domain.settings import Settings
+from coordinator.service.effects import Effect, no_effect
 from coordinator.service.keyring import Keyring
 from coordinator.service.signals import Board, Signal
 from coordinator.store.database import Database, Tx
@@ -41,10 +42,6 @@ class Network(Protocol):
     def connected_peers(self) -> frozenset[PeerId]: ...
 
 
-Effect = Callable[[str], Awaitable[None]]
-"""Called with the name of each boundary between two effects; a test ends the process there."""
-
-
 PullChunk = Callable[[str, str, ChunkRef], Awaitable[None]]
 """Pulls a chunk from a peer by its grant, compares its hash, and drops it."""
 
@@ -55,10 +52,6 @@ async def no_chunks(peer_id: str, grant: str, ref: ChunkRef) -> None:
     :raises EnvironmentFailure: always.
     """
     raise EnvironmentFailure("peer_unreachable", "Chunks cannot be pulled over this network.")
-
-
-async def no_effect(_: str) -> None:
-    """The :data:`Effect` of production."""
 
 
 @dataclass

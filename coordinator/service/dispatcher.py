@@ -11,6 +11,7 @@ from coordinator.domain.leases import after_refusal
 from coordinator.domain.matching import FreeSlot, covers, fits, free_slots
 from coordinator.domain.reasons import Reason
 from coordinator.service.context import Context
+from coordinator.service.effects import Boundary
 from coordinator.service.loops import surviving
 from coordinator.store import jobs, nodes, rates
 from coordinator.store.database import Database, Tx, UniqueBroken
@@ -113,8 +114,9 @@ class Dispatcher:
 
     async def _assign(self, job: JobRow) -> None:
         try:
-            await self._context.effect("claimed")
+            await self._context.effect(Boundary.JOB_CLAIMED)
             refusal = await self._offer(job)
+            await self._context.effect(Boundary.NODE_TOLD)
             if refusal is not None:
                 await self._release(job, *refusal)
         except (EnvironmentFailure, Refused) as error:

@@ -10,6 +10,7 @@ import logging
 from coordinator.domain.reasons import Reason
 from coordinator.service import signing, verdicts
 from coordinator.service.context import Context
+from coordinator.service.effects import of_action
 from coordinator.service.signing import NotDue
 from coordinator.service.verdicts import Judgement
 from coordinator.store import jobs, outbox
@@ -81,10 +82,10 @@ class Endings:
 
     async def finish(self, action: ActionRow, on_chain: OnChainJob | PastJob | None = None) -> None:
         """It is done. ``on_chain``: the job, unless the action's own transaction is known to have landed."""
-        await self._context.effect("confirmed")
+        await self._context.effect(of_action(action, "landed"))
         done = await self._what_is_done(action, on_chain)
         job = await self._context.run(lambda tx: verdicts.confirm(tx, action, self._context.now_s(), done))
-        await self._context.effect("posted")
+        await self._context.effect(of_action(action, "done"))
         if job is not None:
             self._context.events.post(job.buyer)
         self._context.dispatch.set()

@@ -13,6 +13,7 @@ import trio
 
 from coordinator.domain import ledger as rules
 from coordinator.domain.book import Book, Reading
+from coordinator.service.effects import Boundary, Effect, no_effect
 from coordinator.store import book as store_book
 from coordinator.store import ledger
 from coordinator.store.database import Database, Tx
@@ -83,9 +84,10 @@ class History:
 class Follower:
     """Posts the history. One in each coordinator."""
 
-    def __init__(self, db: Database, chain: EscrowClient, clock: Clock) -> None:
+    def __init__(self, db: Database, chain: EscrowClient, clock: Clock, effect: Effect = no_effect) -> None:
         self._db = db
         self._clock = clock
+        self._effect = effect
         self._lock = trio.Lock()
         self._followed_at_s = -float("inf")
         self._is_first = True
@@ -114,7 +116,9 @@ class Follower:
     async def take(self, landings: Sequence[Landing], newest: Mention | None = None) -> int:
         """Post some transactions, in one transaction of the database; how many transfers."""
         now_s = self._clock.now_s()
+        await self._effect(Boundary.LEDGER_READ)
         reading = await self._db.run(lambda tx: take(tx, landings, newest, now_s))
+        await self._effect(Boundary.LEDGER_POSTED)
         for signature, reason in reading.unexplained.items():
             logger.warning("transaction %s cannot be posted yet: %s", signature, reason)
         return len(reading.transfers)

@@ -10,6 +10,7 @@ from coordinator.domain.matching import needs_of
 from coordinator.domain.pricing import PriceList, make_terms
 from coordinator.service.checks import check_addresses, check_spec
 from coordinator.service.context import Context
+from coordinator.service.effects import Boundary
 from coordinator.service.escrow import Escrow
 from coordinator.service.estimates import prospects
 from coordinator.service.office import Office
@@ -111,6 +112,7 @@ class Orders:
         if known is not None:
             return known
         await self._escrow.check_open(terms, request.terms.payload)
+        await self._context.effect(Boundary.ESCROW_SEEN)
         order = NewJob(
             request.spec,
             terms,
@@ -120,6 +122,7 @@ class Orders:
             request.open_signature,
         )
         view = await self._queue(order)
+        await self._context.effect(Boundary.JOB_QUEUED)
         self._context.events.post(login.wallet)
         self._context.dispatch.set()
         return view

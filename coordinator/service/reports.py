@@ -11,6 +11,7 @@ from coordinator.domain.reasons import Reason
 from coordinator.service.checks import HASH_BYTES, check_duration, check_signed, clean_detail
 from coordinator.service.claims import withdraw
 from coordinator.service.context import Context
+from coordinator.service.effects import Boundary
 from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
 from coordinator.store.records import JobRow, LoginRow
@@ -54,6 +55,7 @@ class Reports:
         """
         checked = _check(login.peer_id, report)
         job = await self._context.run(lambda tx: self._apply(tx, login.peer_id, checked))
+        await self._context.effect(Boundary.REPORT_KEPT)
         if job is None:
             logger.error("job %s: node %s signed two results for one epoch", report.job_id, login.peer_id)
             raise Refused("equivocation", "Another result was signed for this epoch before.")

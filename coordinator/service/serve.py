@@ -18,6 +18,7 @@ from coordinator.service.adverts import AdvertListener
 from coordinator.service.app import Coordinator
 from coordinator.service.chunks import pull_and_drop
 from coordinator.service.context import Context
+from coordinator.service.effects import Effect, no_effect
 from coordinator.service.files import CoordinatorFiles
 from coordinator.service.keyring import Keyring
 from coordinator.store.database import Database
@@ -49,7 +50,12 @@ class ServeOptions:
     dsn: str | None = None
 
 
-async def serve(options: ServeOptions, ready: Callable[[str], None], clock: Clock = SYSTEM_CLOCK) -> None:
+async def serve(
+    options: ServeOptions,
+    ready: Callable[[str], None],
+    clock: Clock = SYSTEM_CLOCK,
+    effect: Effect = no_effect,
+) -> None:
     """Run until SIGTERM or SIGINT. ``ready`` is given the address once calls are answered.
 
     :raises EnvironmentFailure: another coordinator runs on this home; no database, no chain, no port.
@@ -81,6 +87,7 @@ async def serve(options: ServeOptions, ready: Callable[[str], None], clock: Cloc
                         chain,
                         on_chain,
                         peer,
+                        effect,
                         settings=settings,
                         pull=partial(pull_and_drop, peer),
                         keyring=keyring,

@@ -10,6 +10,7 @@ from coordinator.service.checks import check_signed
 from coordinator.service.claims import settle_instead
 from coordinator.service.context import Context
 from coordinator.service.dispatcher import Dispatcher
+from coordinator.service.effects import Boundary
 from coordinator.service.orders import own_job
 from coordinator.service.views import job_view
 from coordinator.store import jobs, outbox
@@ -53,6 +54,7 @@ class Settlement:
         actor = parse_wallet(request.signer)
         to_pubkey(actor)
         job = await self._context.run(lambda tx: self._complete(tx, login, request))
+        await self._context.effect(Boundary.RECEIPT_KEPT)
         self._context.events.post(job.buyer)
         self._context.dispatch.set()
         return await self._offer(job, actor)
@@ -109,7 +111,9 @@ class Settlement:
             # Countersigned meanwhile by another of the buyer's calls: nothing to sign any more.
             return self._reply(tx, job, action, built.message if kept else b"")
 
-        return await self._context.run(keep)
+        offer = await self._context.run(keep)
+        await self._context.effect(Boundary.OFFER_KEPT)
+        return offer
 
     async def _check_actor(self, job: JobRow, actor: Wallet) -> None:
         if actor == job.buyer:
@@ -172,6 +176,7 @@ class Settlement:
             return job_view(tx, job, self._context.now_s())
 
         view = await self._context.run(work)
+        await self._context.effect(Boundary.COUNTERSIGNED)
         self._context.settle.set()
         return view
 
@@ -217,6 +222,7 @@ class Settlement:
             return before, self._cancel(tx, before)
 
         before, job = await self._context.run(work)
+        await self._context.effect(Boundary.CANCEL_KEPT)
         if before.status.is_leased:
             self._dispatcher.stop_soon(before, JobState.CANCELLED.value)
         self._context.events.post(job.buyer)

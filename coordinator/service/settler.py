@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 from coordinator.service import signing
 from coordinator.service.context import Context
+from coordinator.service.effects import of_action
 from coordinator.service.endings import Endings
 from coordinator.service.loops import surviving
 from coordinator.store import outbox
@@ -88,11 +89,15 @@ class Settler:
             )
         )
         for group in groups_of(taken):
-            await self._context.effect("taken")
+            await self._reached(group, "taken")
             if group[0].state == "prepared":
                 group = await self._sign(group)
             async with self._surviving(group):
                 await self._follow(group)
+
+    async def _reached(self, actions: list[ActionRow], step: str) -> None:
+        for boundary in sorted({of_action(action, step) for action in actions}, key=lambda b: b.number):
+            await self._context.effect(boundary)
 
     # -- signing
 
@@ -124,9 +129,9 @@ class Settler:
                 raise
             await self._take_apart(actions, error.what)
             return []
-        await self._context.effect("signed")
+        await self._reached(actions, "signed")
         stored = await self._context.run(lambda tx: self._store(tx, actions, transaction))
-        await self._context.effect("stored")
+        await self._reached(actions, "stored")
         return stored
 
     async def _take_apart(self, actions: list[ActionRow], error: str) -> None:
@@ -162,7 +167,7 @@ class Settler:
         if outcome.kind is OutcomeKind.PENDING:
             if not await self._broadcast(group):
                 return
-            await self._context.effect("broadcast")
+            await self._reached(group, "sent")
             outcome = await self._outcome(group[0])
         for action in group:
             async with self._surviving([action]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coordinator.service.context import Context
+from coordinator.service.effects import Boundary
 from coordinator.service.orders import Orders, own_job
 from coordinator.store import jobs, sponsored
 from coordinator.store.database import Tx
@@ -79,7 +80,7 @@ class Sponsor:
             sponsored.add(tx, text, call.owner, call.job_id, call.action, height, now_s)
 
         await self._context.run(keep)
-        await self._context.effect("sponsored")
+        await self._context.effect(Boundary.SPONSORED)
         return SponsorReply(signature)
 
     async def _lamports(self) -> int:

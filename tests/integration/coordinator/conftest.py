@@ -21,7 +21,8 @@ from solders.pubkey import Pubkey
 from coordinator.cli import main
 from coordinator.domain.settings import Settings
 from coordinator.service.app import Coordinator
-from coordinator.service.context import Context, Effect, no_effect
+from coordinator.service.context import Context
+from coordinator.service.effects import Effect, no_effect
 from coordinator.service.files import CoordinatorFiles
 from coordinator.service.follower import Follower
 from coordinator.service.keyring import Keyring

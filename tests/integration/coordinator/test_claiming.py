@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from coordinator.service.effects import Boundary, no_effect
 from p2p.chain.accounts import JobStatus
 from p2p.chain.deploy import Operator
 from p2p.chain.faucet import faucet
@@ -183,15 +184,15 @@ async def test_a_receipt_while_the_finalizing_is_on_its_way(still: Any) -> None:
     await move(still, WINDOW_S + 1)
     crashed = []
 
-    async def stop_at(name: str) -> None:
-        if name == "broadcast":
-            crashed.append(name)
+    async def stop_at(reached: Boundary) -> None:
+        if reached.step == "sent":
+            crashed.append(reached)
             raise Crash
 
     still.coordinator.context.effect = stop_at
     with pytest.raises(Crash):
         await work(still, job_id)
-    still.coordinator.context.effect = _nothing
+    still.coordinator.context.effect = no_effect
     assert (await on_chain(still, job_id)).status is JobStatus.FINALIZED
     offer = await buyer.accept(job_id, (await buyer.show(job_id)).statement)
     assert offer.message == b""
@@ -238,24 +239,20 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-async def _nothing(_: str) -> None:
-    return
-
-
 def crash_at(boundary: str, skip: int = 0) -> Any:
     left = [skip]
 
-    async def effect(name: str) -> None:
-        if name == boundary:
+    async def effect(reached: Boundary) -> None:
+        if reached.step == boundary:
             left[0] -= 1
             if left[0] < 0:
                 left[0] = 10**9
-                raise Crash(name)
+                raise Crash(reached)
 
     return effect
 
 
-BOUNDARIES = ["taken", "signed", "stored", "broadcast", "confirmed", "posted"]
+BOUNDARIES = ["taken", "signed", "stored", "sent", "landed", "done"]
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from coordinator.service.audit import audit
+from coordinator.service.effects import Boundary
 from coordinator.store.records import ActionRow
 from p2p.chain.accounts import JOB_BYTES, rent_lamports
 from p2p.chain.past import PastJob
@@ -96,10 +97,10 @@ async def test_an_account_that_is_to_be_closed_is_not_shown_as_unfinished(still_
     assert [entry.action for entry in (await buyer.show(job_id)).chain] == ["refund"]
 
 
-@pytest.mark.parametrize("boundary", ["taken", "signed", "stored", "broadcast", "confirmed", "posted"])
+@pytest.mark.parametrize("boundary", ["taken", "signed", "stored", "sent", "landed", "done"])
 async def test_a_crash_at(make_world: Any, lamports: Any, boundary: str) -> None:
-    async def effect(name: str) -> None:
-        if name == boundary:
+    async def effect(reached: Boundary) -> None:
+        if reached.step == boundary:
             raise Crash
 
     async with make_world(run=False) as world:
@@ -125,8 +126,8 @@ async def test_somebody_else_closes_one_of_them_at_the_same_moment(still_world: 
     world.clock.ahead_s += CLOSE_AFTER_S
     owner = buyer.signer.address
 
-    async def meanwhile(name: str) -> None:
-        if name == "stored" and not await is_closed(world, buyer, job_ids[1]):
+    async def meanwhile(reached: Boundary) -> None:
+        if reached.step == "stored" and not await is_closed(world, buyer, job_ids[1]):
             job = await world.chain.existing_job(owner, JobId(job_ids[1]))
             await world.chain.send_and_confirm(await world.chain.prepare_close(buyer.signer, [job]))
 

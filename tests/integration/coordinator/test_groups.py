@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from coordinator.service import signing
+from coordinator.service.effects import Boundary
 from coordinator.service.settler import groups_of
 from coordinator.store import jobs, outbox
 from coordinator.store.database import Database, Tx
@@ -111,10 +112,10 @@ def test_only_the_first_unfinished_action_of_a_job_is_due(db: Database) -> None:
     assert groups_of(found) == [found]
 
 
-@pytest.mark.parametrize("boundary", ["taken", "signed", "stored", "broadcast", "confirmed", "posted"])
+@pytest.mark.parametrize("boundary", ["taken", "signed", "stored", "sent", "landed", "done"])
 async def test_a_group_survives_a_crash_at(make_world: Any, boundary: str) -> None:
-    async def effect(name: str) -> None:
-        if name == boundary:
+    async def effect(reached: Boundary) -> None:
+        if reached.step == boundary:
             raise Crash
 
     async with make_world(run=False) as world:
@@ -164,8 +165,8 @@ async def test_a_group_that_fails_on_chain_is_done_one_by_one(still_world: Any, 
     world = still_world
     buyer, job_ids = await cancelled(world, 3)
 
-    async def meanwhile(name: str) -> None:
-        if name == "stored" and world.actions(job_ids[0])[0].attempts == 1:
+    async def meanwhile(reached: Boundary) -> None:
+        if reached.step == "stored" and world.actions(job_ids[0])[0].attempts == 1:
             await world.chain.cancel(buyer.signer, buyer.signer.address, JobId(job_ids[1]))
             monkeypatch.setattr(world.chain, "broadcast", unseen)
 
@@ -190,8 +191,8 @@ async def test_one_that_is_called_back_while_the_group_is_signed(still_world: An
     _, job_ids = await cancelled(world, 3)
     kept, *others = job_ids
 
-    async def effect(name: str) -> None:
-        if name == "signed":
+    async def effect(reached: Boundary) -> None:
+        if reached.step == "signed":
             now_s = world.clock.now_s()
             await world.db.run(lambda tx: outbox.supersede(tx, kept, outbox.REFUND, now_s))
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from coordinator.cli import group
+from coordinator.service.effects import Boundary, no_effect
 from coordinator.store import jobs, outbox
 from coordinator.store.database import Tx
 from p2p.core.errors import CyxWizError
@@ -71,8 +72,8 @@ async def test_stored_bytes_are_followed_and_not_signed_anew(
     async def unseen(raw: bytes) -> str:
         return str(await real(raw)) if landed else "lost"
 
-    async def stop(name: str) -> None:
-        if name == "broadcast":
+    async def stop(reached: Boundary) -> None:
+        if reached.step == "sent":
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -86,10 +87,7 @@ async def test_stored_bytes_are_followed_and_not_signed_anew(
     assert (said["was"], said["now"], said["signature"]) == ("failed", "followed", sent.signature)
     assert world.actions(job_id)[0].state == "sent"
 
-    async def nothing(_: str) -> None:
-        return
-
-    world.coordinator.context.effect = nothing
+    world.coordinator.context.effect = no_effect
     await work(world, job_id)
     assert world.actions(job_id)[0].signature == sent.signature
     assert world.job(job_id).status is JobState.REFUNDED

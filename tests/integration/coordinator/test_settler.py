@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from coordinator.service.audit import audit
+from coordinator.service.effects import Boundary
 from p2p.chain.errors import ProgramRefused, chain_unreachable
 from p2p.chain.transaction import Outcome, OutcomeKind
 from p2p.core.ids import JobId
@@ -23,15 +24,15 @@ def crash_at(boundary: str) -> Any:
     """An effect hook that ends the process the first time a boundary is reached."""
     armed = [boundary]
 
-    async def effect(name: str) -> None:
-        if armed and name == armed[0]:
+    async def effect(reached: Boundary) -> None:
+        if armed and reached.step == armed[0]:
             armed.clear()
-            raise Crash(name)
+            raise Crash(reached)
 
     return effect
 
 
-BOUNDARIES = ["taken", "signed", "stored", "broadcast", "confirmed", "posted"]
+BOUNDARIES = ["taken", "signed", "stored", "sent", "landed", "done"]
 
 
 async def _work(world: Any, job_id: str) -> None:
@@ -64,7 +65,7 @@ async def test_a_refund_survives_a_crash_at(make_world: Any, boundary: str) -> N
         await _agrees(again, view.job_id)
 
 
-@pytest.mark.parametrize("boundary", ["taken", "broadcast", "confirmed", "posted"])
+@pytest.mark.parametrize("boundary", ["taken", "sent", "landed", "done"])
 async def test_a_settlement_survives_a_crash_at(make_world: Any, boundary: str) -> None:
     async with make_world(run=False) as world:
         buyer, node, view = await _delivered(world)

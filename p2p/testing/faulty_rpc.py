@@ -181,7 +181,6 @@ class FaultyRpc:
     """The node. A context manager, with a thread of its own."""
 
     behind_url: str
-    asked: list[str] = field(default_factory=list)
     passed: list[bytes] = field(default_factory=list)
     """Transactions that were handed over to it, in order."""
 
@@ -231,7 +230,6 @@ class FaultyRpc:
     def answer(self, request: dict[str, Any]) -> Answer:
         exchange = Exchange(self, request)
         with self._lock:
-            self.asked.append(exchange.method)
             if exchange.method == "sendTransaction":
                 self.passed.append(base64.b64decode(exchange.params[0]))
             fault, left = self._faults.get(exchange.method, (honest, None))

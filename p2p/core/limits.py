@@ -223,6 +223,9 @@ LOCALNET_AIRDROP_MAX_LAMPORTS = 10_000 * 10**9
 HASHED_FILES_MAX = 200_000  # remembered so that the next job with the same data starts at once
 HASHED_FILE_SETTLED_S = 0.1  # a file written to more recently is hashed again next time
 EXCLUDES_MAX = 100
+LEFT_OUT_LISTED_MAX = 200  # files that a pattern leaves out, named before a job is sent
+PROBLEMS_LISTED_MAX = 50  # of a job that is not sent yet
+MEASURE_STEP_FILES = 200  # how often a look at a folder says how far it is
 
 # -- prices
 PRICE_MAX_USD_MICROS = 10**12  # of a whole asset: a million dollars

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 import trio
 
-from p2p.core.errors import Bug, CyxWizError, Refused
+from p2p.core.errors import Bug, Refused
 from p2p.core.limits import JOBS_LISTED_MAX, WATCH_INTERVAL_S
 from p2p.core.messages.jobs import OfferList, OffersRequest
 from p2p.core.states import JobState
@@ -22,6 +23,7 @@ from p2p.engine.parameters import Params, job_of, package_request, text_of
 from p2p.engine.supervisor import Supervisors
 from p2p.engine.views import job_details, job_to_json, plan_to_json
 from p2p.engine.wallet_api import WalletApi
+from p2p.engine.working import Report, items_of
 from p2p.local.server import Handler, StreamHandler
 from p2p.store.engine import JobRow
 from p2p.store.stages import Stage
@@ -47,7 +49,7 @@ class Api:
         self._supervisors = supervisors
         self._stop = stop
         self._version = version
-        self._insight = InsightApi(engine)
+        self._insight = InsightApi(engine, nursery)
         self._wallet = WalletApi(engine)
 
     def handlers(self) -> dict[str, Handler]:
@@ -72,7 +74,12 @@ class Api:
 
     def streams(self) -> dict[str, StreamHandler]:
         """The handlers of commands that stream."""
-        found: dict[str, StreamHandler] = {"plan": self.plan, "watch": self.watch, "logs": self.logs}
+        found: dict[str, StreamHandler] = {
+            "plan": self.plan,
+            "watch": self.watch,
+            "logs": self.logs,
+            **self._insight.streams(),
+        }
         _require_all(found, streams=True)
         return found
 
@@ -122,34 +129,13 @@ class Api:
     async def plan(self, params: Params) -> AsyncGenerator[Params, None]:
         """``plan``: items with ``progress`` (bytes done, bytes in all), then one with ``plan``."""
         request, out = package_request(params), Path(text_of(params, "out"))
-        send, receive = trio.open_memory_channel[Params | CyxWizError](64)
-        scope = trio.CancelScope()
 
-        def progress(done: int, total: int) -> None:
-            try:
-                send.send_nowait({"progress": [done, total]})
-            except (trio.WouldBlock, trio.BrokenResourceError):
-                return  # the next one says the same and more, or nobody listens
+        async def work(report: Report) -> Params:
+            return {"plan": plan_to_json(await planning.make_plan(self._engine, request, out, report))}
 
-        async def work() -> None:
-            # Not in a nursery of this generator's own: a scope may not stay open over a yield.
-            with scope:
-                async with send:
-                    try:
-                        plan = await planning.make_plan(self._engine, request, out, progress)
-                        await send.send({"plan": plan_to_json(plan)})
-                    except CyxWizError as error:
-                        await send.send(error)
-
-        self._nursery.start_soon(work)
-        try:
-            async for item in receive:
-                if isinstance(item, CyxWizError):
-                    raise item
+        async with aclosing(items_of(self._nursery, work)) as items:
+            async for item in items:
                 yield item
-        finally:
-            receive.close()
-            scope.cancel()
 
     async def start(self, params: Params) -> Params:
         """``start``."""

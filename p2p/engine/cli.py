@@ -19,7 +19,7 @@ from p2p.engine import render
 from p2p.engine.cli_dispute import dispute
 from p2p.engine.cli_local import agent, local
 from p2p.engine.cli_login import login
-from p2p.engine.cli_look import estimate
+from p2p.engine.cli_look import estimate, measure
 from p2p.engine.cli_run import attend, exit_code, job_options, say_detached, send
 from p2p.engine.cli_view import print_pairs
 from p2p.engine.cli_wallet import wallet
@@ -36,7 +36,7 @@ def cyxwiz() -> None:
     """Run PyTorch scripts on other people's GPUs; pay only for work that completed."""
 
 
-for _command in (login, wallet, dispute, estimate, local, agent):
+for _command in (login, wallet, dispute, estimate, measure, local, agent):
     cyxwiz.add_command(_command)
 
 

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import click
 
+from p2p.core.errors import Bug, ExitCode
 from p2p.engine import render
 from p2p.engine.cli_money import ask
-from p2p.engine.cli_run import config_options, config_params
+from p2p.engine.cli_run import config_options, config_params, input_options, input_params
 from p2p.engine.cli_view import print_pairs
+from p2p.engine.client import EngineClient
 from p2p.local import cli
 from p2p.local.cli import json_option
+from p2p.local.home import find_home
+
+Json = dict[str, Any]
+
+
+@click.command()
+@click.argument("script", required=False, type=click.Path(path_type=Path))
+@input_options
+@config_options
+@json_option
+def measure(as_json: bool, **options: Any) -> int:
+    """What a job would send, and everything that is wrong with it; nothing is hashed or sent."""
+    params = {**input_params(options), **config_params(options)}
+    del params["asset"]
+    found = cli.run_async(_measure, params)
+    if as_json:
+        cli.print_json(found)
+    else:
+        print_pairs(render.measure_lines(found))
+    return ExitCode.FAILED if found["problems"] else ExitCode.OK
+
+
+async def _measure(params: Json) -> Json:
+    client = EngineClient(find_home())
+    await client.ensure_running()
+    async with aclosing(client.stream("measure", **params)) as items:
+        async for item in items:
+            if "measure" in item:
+                found: Json = item["measure"]
+                return found
+    raise Bug("the agent ended a measure without a word")
 
 
 @click.command()

@@ -29,15 +29,25 @@ def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """What a job needs to be sent."""
     options = (
         click.argument("script", type=click.Path(path_type=Path)),
+        input_options,
+        config_options,
+        click.option("--name", help="How the job is called in lists."),
+        click.option("--yes", is_flag=True, help="Agree to the plan without being asked."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON; see docs/cli.md."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def input_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What goes to the node beside the script, and where the results go."""
+    options = (
         click.option("--data", help="Folder or file with the data, or an http(s) URL that the node fetches."),
         click.option("--data-sha256", help="What the data at the URL must hash to."),
         click.option("--exclude", multiple=True, help="Pattern of names in the data folder to leave out."),
         click.option("--requirements", type=click.Path(path_type=Path), help="requirements.txt"),
-        config_options,
         click.option("--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True),
-        click.option("--name", help="How the job is called in lists."),
-        click.option("--yes", is_flag=True, help="Agree to the plan without being asked."),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON; see docs/cli.md."),
     )
     for option in reversed(options):
         function = option(function)
@@ -95,12 +105,16 @@ def send(client: EngineClient, options: dict[str, Any]) -> Json | None:
 
 def plan_params(options: dict[str, Any]) -> Json:
     """The options as the agent's parameters."""
+    return {**input_params(options), **config_params(options), "name": options["name"]}
+
+
+def input_params(options: dict[str, Any]) -> Json:
+    """The script and the options of :func:`input_options` as the agent's parameters."""
     data = options["data"]
     is_url = data is not None and data.startswith(("http://", "https://"))
     if options["data_sha256"] and not is_url:
         raise UserError("bad_option", "--data-sha256 goes with a URL.", hint="Files are hashed anyway.")
     return {
-        **config_params(options),
         "script": _absolute(options["script"]),
         "out": _absolute(options["out"]),
         "data": None if is_url else _absolute(data),
@@ -108,7 +122,6 @@ def plan_params(options: dict[str, Any]) -> Json:
         "data_sha256": options["data_sha256"],
         "requirements": _absolute(options["requirements"]),
         "exclude": list(options["exclude"]),
-        "name": options["name"],
     }
 
 

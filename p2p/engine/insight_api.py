@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import trio
+
 from p2p.core.limits import MANIFEST_BYTES_MAX
 from p2p.engine.context import Engine
 from p2p.engine.estimating import estimate
+from p2p.engine.measuring import measure
 from p2p.engine.parameters import Params, asset_of, count_of, path_of
-from p2p.local.server import Handler
+from p2p.engine.working import Report, items_of
+from p2p.local.server import Handler, StreamHandler
 
 
 class InsightApi:
     """They change nothing."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, nursery: trio.Nursery) -> None:
         self._engine = engine
+        self._nursery = nursery
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers of commands with one answer."""
         return {"estimate": self.estimate}
+
+    def streams(self) -> dict[str, StreamHandler]:
+        """The handlers of commands that stream."""
+        return {"measure": self.measure}
+
+    async def measure(self, params: Params) -> AsyncGenerator[Params, None]:
+        """``measure``: items with ``progress`` (files, bytes so far), then one with ``measure``."""
+
+        async def work(report: Report) -> Params:
+            return {"measure": await measure(self._engine.tables, params, report)}
+
+        async with aclosing(items_of(self._nursery, work)) as items:
+            async for item in items:
+                yield item
 
     async def estimate(self, params: Params) -> Params:
         """``estimate``."""

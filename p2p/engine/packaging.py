@@ -11,9 +11,8 @@ import os
 import stat
 import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -36,12 +35,9 @@ from p2p.core.jobspec import (
 from p2p.core.limits import (
     CHUNK_BYTES,
     CONFIG_MAX_BYTES,
-    EXCLUDES_MAX,
     FRAME_MAX_BYTES,
     JOB_NAME_MAX_CHARS,
     KIB,
-    MANIFEST_FILES_MAX,
-    PATH_DEPTH_MAX,
     REQUIREMENTS_MAX_BYTES,
     SCRIPT_MAX_BYTES,
 )
@@ -49,20 +45,21 @@ from p2p.core.manifest import FileEntry, Manifest, check_path, make_manifest
 from p2p.core.money import Asset
 from p2p.core.requirements import check_requirements
 from p2p.core.text import clean_name
-from p2p.engine.hashing import NOTHING_SENT, FoundFile, Progress, hash_files, identity_of, unreadable
+from p2p.engine.data_files import DATA, find_data
+from p2p.engine.hashing import NOTHING_SENT, FoundFile, Progress, hash_files, unreadable
 from p2p.store.engine import EngineTables
 from p2p.wire.codec import encode
 
 REQUIREMENTS = "requirements.txt"
-DATA = "data"
 
-_CHECKS = {
+CONFIG_FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "gpu_type": ("gpu_type", check_gpu_type),
     "min_vram": ("min_vram_bytes", check_min_vram),
     "max_price": ("max_price_usd_micros_per_hour", check_max_price),
     "timeout": ("timeout_s", check_timeout),
     "network": ("network", check_network),
 }
+"""The fields of ``config.json``: what :class:`JobConfig` calls them, and what reads their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +125,7 @@ async def _package(
     script = next(iter(copies))
     found: list[FoundFile] = []
     if request.data is not None:
-        found = await trio.to_thread.run_sync(_find_data, request.data, request.exclude)
+        found = await trio.to_thread.run_sync(find_data, request.data, request.exclude)
     hashed = await hash_files(found, tables, clock, progress)
     small = [FileEntry(path, len(body), _hash_small(body)) for path, body in copies.items()]
     manifest = _manifest([*small, *hashed.entries])
@@ -150,23 +147,34 @@ async def _package(
 
 def _read_small(request: PackageRequest) -> dict[str, bytes]:
     """The script first, then the requirements."""
-    script = _read_file(request.script, SCRIPT_MAX_BYTES, "script")
-    name = check_path(unicodedata.normalize("NFC", request.script.name))
+    name, script = read_script(request.script)
+    copies = {name: script}
+    if request.requirements is not None:
+        copies[REQUIREMENTS] = read_requirements(request.requirements)
+    return copies
+
+
+def read_script(path: Path) -> tuple[str, bytes]:
+    """Its name in the job, and what is in it; Python can read it, but it is never run here.
+
+    :raises UserError: it cannot be a job's script.
+    """
+    script = _read_file(path, SCRIPT_MAX_BYTES, "script")
+    name = check_path(unicodedata.normalize("NFC", path.name))
     if name.casefold() in (REQUIREMENTS, DATA):
         raise UserError(
             "bad_script", f"The script cannot be called {name}.", NOTHING_SENT, "Give it another name."
         )
-    _check_script(script, request.script)
-    copies = {name: script}
-    if request.requirements is not None:
-        raw = _read_file(request.requirements, REQUIREMENTS_MAX_BYTES, "requirements")
-        _check_requirements(raw, request.requirements)
-        copies[REQUIREMENTS] = raw
-    return copies
+    _check_script(script, path)
+    return name, script
 
 
-def _check_requirements(raw: bytes, path: Path) -> None:
-    """The node applies the same rules; here they cost no waiting."""
+def read_requirements(path: Path) -> bytes:
+    """The node applies the same rules; here they cost no waiting.
+
+    :raises UserError: it cannot be read, or has a line that no node would install.
+    """
+    raw = _read_file(path, REQUIREMENTS_MAX_BYTES, "requirements")
     try:
         check_requirements(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -175,10 +183,10 @@ def _check_requirements(raw: bytes, path: Path) -> None:
         ) from None
     except UserError as error:
         raise UserError(error.code, error.what, NOTHING_SENT, error.hint) from None
+    return raw
 
 
 def _check_script(raw: bytes, path: Path) -> None:
-    """Whether Python can read it; it is never run here."""
     try:
         source = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -218,9 +226,9 @@ def read_config(path: Path | None, overrides: Mapping[str, Any]) -> JobConfig:
             raise UserError(error.code, error.what, error.meaning, error.hint or f"Mend {path}.") from None
     values = {name: getattr(config, name) for name in JobConfig.__dataclass_fields__}
     for name, value in overrides.items():
-        if name not in _CHECKS:
+        if name not in CONFIG_FIELDS:
             raise UserError("bad_config", f"There is no field {name[:40]!r}.", NOTHING_SENT)
-        target, check = _CHECKS[name]
+        target, check = CONFIG_FIELDS[name]
         values[target] = check(value)
     return JobConfig(**values)
 
@@ -245,73 +253,6 @@ def _read_file(path: Path, max_bytes: int, what: str) -> bytes:
             f"A {what} file is small; put data into the folder that --data names.",
         )
     return raw
-
-
-def _find_data(root: Path, exclude: tuple[str, ...]) -> list[FoundFile]:
-    if len(exclude) > EXCLUDES_MAX:
-        raise UserError("too_many_excludes", f"More than {EXCLUDES_MAX} patterns to exclude.", NOTHING_SENT)
-    try:
-        # The named folder itself may be a link; nothing below it may.
-        root = root.resolve(strict=True)
-    except FileNotFoundError:
-        raise UserError("no_data", f"There is no data at {root}.", NOTHING_SENT, "Check the path.") from None
-    except (OSError, RuntimeError) as error:
-        raise UserError("no_data", f"{root} cannot be used: {error}.", NOTHING_SENT) from None
-    if root.is_file():
-        return [_found(root, f"{DATA}/{_nfc(root.name)}", root.stat())]
-    files = list(_walk(root, "", exclude, 1))
-    if not files:
-        raise UserError(
-            "no_data", f"There is no file in {root}.", NOTHING_SENT, "Leave --data out if there are no data."
-        )
-    return sorted(files, key=lambda file: file.path)
-
-
-def _walk(folder: Path, prefix: str, exclude: tuple[str, ...], depth: int) -> Iterator[FoundFile]:
-    if depth > PATH_DEPTH_MAX:
-        raise UserError("bad_path", f"{folder} is nested too deeply.", NOTHING_SENT)
-    try:
-        with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise unreadable(folder, error) from None
-    count = 0
-    for entry in listed:
-        relative = prefix + _nfc(entry.name)
-        if any(fnmatchcase(relative, pattern) or fnmatchcase(entry.name, pattern) for pattern in exclude):
-            continue
-        path = folder / entry.name
-        if entry.is_symlink():
-            raise UserError(
-                "link_in_data",
-                f"{path} is a link.",
-                f"Links are not followed, so that nothing is sent by accident. {NOTHING_SENT}",
-                "Put the file itself there, or leave it out with --exclude.",
-            )
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(path, relative + "/", exclude, depth + 1)
-        elif entry.is_file(follow_symlinks=False):
-            count += 1
-            if count > MANIFEST_FILES_MAX:
-                raise UserError("too_many_files", f"{folder} has too many files.", NOTHING_SENT)
-            yield _found(path, f"{DATA}/{relative}", entry.stat(follow_symlinks=False))
-        else:
-            raise UserError(
-                "bad_data",
-                f"{path} is neither a file nor a folder.",
-                NOTHING_SENT,
-                "Leave it out with --exclude.",
-            )
-
-
-def _found(source: Path, path: str, status: os.stat_result) -> FoundFile:
-    if not status.st_ino:  # Windows: a directory entry does not know its identity
-        status = os.stat(source, follow_symlinks=False)
-    return FoundFile(path, source, status.st_size, identity_of(status), status.st_mtime)
-
-
-def _nfc(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def _hash_small(body: bytes) -> tuple[bytes, ...]:

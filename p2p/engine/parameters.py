@@ -64,7 +64,7 @@ def package_request(params: Params) -> PackageRequest:
         requirements=path_of(params, "requirements"),
         data=path_of(params, "data"),
         data_url=str(params.get("data_url") or ""),
-        data_sha256=_sha256(params.get("data_sha256")),
+        data_sha256=sha256_of(params),
         config=path_of(params, "config"),
         overrides=dict(params.get("overrides") or {}),
         exclude=tuple(params.get("exclude") or ()),
@@ -85,7 +85,9 @@ def asset_of(params: Params) -> Asset:
         raise UserError("bad_asset", f"{str(name)[:20]!r} is not one of {names}.") from None
 
 
-def _sha256(text: str | None) -> bytes:
+def sha256_of(params: Params) -> bytes:
+    """The parameter ``data_sha256``; empty when it is not given."""
+    text = params.get("data_sha256")
     try:
         found = bytes.fromhex(text or "")
     except ValueError:

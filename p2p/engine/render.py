@@ -19,6 +19,7 @@ REFUND_RULE = (
     "If the job fails, all of it comes back."
 )
 _NAME_MAX_CHARS = 40
+_LEFT_OUT_SHOWN = 10
 _DETAIL_MAX_CHARS = 300
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
@@ -150,6 +151,23 @@ def estimate_lines(found: Json) -> Iterator[tuple[str, str]]:
     yield "fee", f"{fee}; it is part of the rate"
     yield "refund", REFUND_RULE
     yield "wait", wait_words(found)
+
+
+def measure_lines(found: Json) -> Iterator[tuple[str, str]]:
+    """What ``cyxwiz measure`` says."""
+    known = f", {size(found['known_bytes'])} of it hashed before" if found["known_bytes"] else ""
+    yield "upload", f"{files(found['files'])}, {size(found['bytes'])}{known}"
+    for number, item in enumerate(found["left_out"][:_LEFT_OUT_SHOWN]):
+        yield "" if number else "left out", f"{clean_line(item['path'], 200)} (fits {item['pattern']})"
+    if (more := found["left_out_count"] - _LEFT_OUT_SHOWN) > 0:
+        yield "", f"and {more} more"
+    for problem in found["problems"]:
+        for number, line in enumerate(error_from_json(problem).lines()):
+            yield "" if number else problem["field"], clean_line(line, _DETAIL_MAX_CHARS)
+    if (more := found["problem_count"] - len(found["problems"])) > 0:
+        yield "", f"and {more} more problems"
+    if not found["problems"]:
+        yield "problems", "none"
 
 
 def wait_words(found: Json) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from p2p.core.errors import UserError
+from p2p.core.limits import MEASURE_STEP_FILES
 
 
 async def test_an_estimate_needs_no_script(world: Any) -> None:
@@ -23,3 +26,79 @@ async def test_an_estimate_needs_no_script(world: Any) -> None:
         for overrides in ({"timeout": 1}, {"nonsense": 1}):
             with pytest.raises(UserError):
                 await estimate({"overrides": overrides})
+
+
+async def measure(running: Any, **params: Any) -> tuple[list[list[int]], dict[str, Any]]:
+    """What is said meanwhile, and in the end."""
+    async with aclosing(running.api.streams()["measure"](params)) as stream:
+        items = [item async for item in stream]
+    return [item["progress"] for item in items[:-1]], items[-1]["measure"]
+
+
+async def test_a_measure_counts_what_would_be_sent_and_what_would_not(world: Any, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / ".git" / "objects").mkdir(parents=True)
+    for number in range(MEASURE_STEP_FILES + 1):
+        (data / f"{number}.bin").write_bytes(b"x" * 10)
+    (data / ".git" / "objects" / "ab").write_bytes(b"x" * 1000)
+    (data / "a.tmp").write_bytes(b"x" * 1000)
+    script = tmp_path / "train.py"
+    script.write_text("print('hello')\n")
+    asked = {"script": str(script), "data": str(data), "exclude": [".git", "*.tmp"]}
+    async with world.engine() as running:
+        steps, found = await measure(running, **asked)
+        files, size = MEASURE_STEP_FILES + 2, 15 + 10 * (MEASURE_STEP_FILES + 1)
+        assert (found["files"], found["bytes"], found["known_bytes"]) == (files, size, 0)
+        assert found["left_out"] == [
+            {"path": ".git/", "pattern": ".git"},
+            {"path": "a.tmp", "pattern": "*.tmp"},
+        ]
+        assert (found["problems"], found["left_out_count"]) == ([], 2)
+        assert found["config"]["gpu_type"] == "any"
+        assert steps[0] == [1, 15]
+        assert len(steps) == 2
+        plan = await world.plan(running, **asked)
+        assert (plan["files"], plan["bytes"]) == (files, size)
+
+
+async def test_a_measure_names_every_problem_with_its_field(world: Any, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "here").write_text("x")
+    (data / "link").symlink_to("/etc/passwd")
+    (data / "other").symlink_to("/etc/passwd")
+    (tmp_path / "requirements.txt").write_text("git+https://example.org/x\n")
+    (tmp_path / "config.json").write_text('{"timeout": "long"}')
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("x")
+    async with world.engine() as running:
+        _, found = await measure(
+            running,
+            script=str(tmp_path / "none.py"),
+            requirements=str(tmp_path / "requirements.txt"),
+            data=str(data),
+            data_sha256="xyz",
+            data_url="ftp://example.org",
+            config=str(tmp_path / "config.json"),
+            overrides={"min_vram": -1, "network": "lan", "gpu_type": "cpu"},
+            out=str(tmp_path / "full"),
+        )
+    fields = [(problem["field"], problem["code"]) for problem in found["problems"]]
+    assert fields == [
+        ("script", "no_script"),
+        ("requirements", "bad_requirement"),
+        ("data_url", "bad_data_url"),
+        ("data_sha256", "bad_hash"),
+        ("out", "out_not_empty"),
+        ("config", "bad_config"),
+        ("min_vram", "bad_config"),
+        ("network", "bad_config"),
+        ("data", "link_in_data"),
+        ("data", "link_in_data"),
+    ]
+    assert (found["config"], found["files"]) == (None, 1)
+
+
+async def test_a_form_that_is_empty_has_no_problems(world: Any) -> None:
+    async with world.engine() as running:
+        assert (await measure(running))[1]["problems"] == []

@@ -19,7 +19,11 @@ SELECT * FROM outbox WHERE kind = 'close' AND state IN ('prepared', 'sent') AND 
 ORDER BY next_try_at_s, action_id LIMIT %(limit)s;
 
 -- name: next_due
-SELECT min(next_try_at_s) AS at_s FROM outbox WHERE state IN ('prepared', 'sent') AND kind <> 'close';
+-- When the first of what `due` finds will be.
+SELECT min(o.next_try_at_s) AS at_s FROM outbox o
+WHERE o.state IN ('prepared', 'sent') AND o.kind <> 'close'
+    AND NOT EXISTS (SELECT FROM outbox e WHERE e.job_id = o.job_id AND e.action_id < o.action_id
+        AND e.state IN ('prepared', 'sent'));
 
 -- name: lock
 SELECT * FROM outbox WHERE action_id = %(action_id)s FOR UPDATE;

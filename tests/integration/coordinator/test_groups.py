@@ -110,6 +110,12 @@ def test_only_the_first_unfinished_action_of_a_job_is_due(db: Database) -> None:
     found = db.transact(lambda tx: tx.all_as(ActionRow, "outbox.due", now_s=NOW_S, limit=50))
     assert [(action.job_id, action.kind) for action in found] == [(job_id, "assign") for job_id in job_ids]
     assert groups_of(found) == [found]
+    until_s = NOW_S + 7
+    for action in found:
+        later = {"action_id": action.action_id, "until_s": until_s, "error": "", "now_s": NOW_S}
+        db.transact(lambda tx, later=later: tx.execute("outbox.postpone", **later))
+    assert db.transact(lambda tx: tx.rows("outbox.due", now_s=NOW_S, limit=50)) == []
+    assert db.transact(lambda tx: tx.row("outbox.next_due")) == {"at_s": until_s}  # nor does it wake before
 
 
 @pytest.mark.parametrize("boundary", ["taken", "signed", "stored", "sent", "landed", "done"])

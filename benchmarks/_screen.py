@@ -31,7 +31,17 @@ def screen() -> Iterator[str]:
     if shutil.which("Xvfb") is None or shutil.which("xdotool") is None:
         raise SystemExit("Xvfb and xdotool are needed: scripts/setup screen")
     reads, writes = os.pipe()
-    words = ["Xvfb", "-displayfd", str(writes), "-screen", "0", "1920x1200x24", "-nolisten", "tcp"]
+    words = [
+        "Xvfb",
+        "-displayfd",
+        str(writes),
+        "-screen",
+        "0",
+        "1920x1200x24",
+        "-nolisten",
+        "tcp",
+        "-noreset",
+    ]
     server = subprocess.Popen(words, pass_fds=(writes,), stderr=subprocess.DEVNULL)
     os.close(writes)
     try:

@@ -10,18 +10,14 @@ import click
 from rich.text import Text
 
 from p2p.core.clock import SYSTEM_CLOCK
+from p2p.core.earnings import By, Pay, Pays, Period, by_period, in_all
 from p2p.core.limits import EARNINGS_LISTED_MAX
 from p2p.core.money import Asset, format_amount
 from p2p.local import cli as frame
-from p2p.local.csv_text import csv_text, safe_cell, utc_cell
+from p2p.local.earnings_csv import jobs_csv, pays_of, periods_csv
 from p2p.node.cli_common import ask, duration, short, when
-from p2p.node.earnings import By, Pay, Pays, Period, by_period, in_all
 
 _BY_JOB = "job"
-_JOB_CSV = (
-    "at", "job", "name", "state", "asset", "net_units", "net", "fee_units", "fee", "used_seconds",
-    "review_ends_at", "transaction",
-)  # fmt: skip
 
 
 @click.command()
@@ -66,7 +62,7 @@ def _show_jobs(found: list[dict[str, Any]], limit: int, as_csv: bool, as_json: b
     if as_json:
         frame.print_json(shown)
     elif as_csv:
-        click.echo(csv_text(_JOB_CSV, map(_job_csv, shown)), nl=False)
+        click.echo(jobs_csv(shown), nl=False)
     else:
         columns = ("job", "name", "when", ">ran", ">earned", ">fee", "pay", "transaction")
         frame.print_table(columns, [_job_row(entry) for entry in shown], "Nothing earned yet.")
@@ -74,7 +70,7 @@ def _show_jobs(found: list[dict[str, Any]], limit: int, as_csv: bool, as_json: b
 
 
 def _show_periods(found: list[dict[str, Any]], by: By, limit: int, as_csv: bool, as_json: bool) -> None:
-    shown = by_period([_pays(entry) for entry in found], by)[:limit]
+    shown = by_period([pays_of(entry) for entry in found], by)[:limit]
     if as_json:
         frame.print_json([period_json(period) for period in shown])
     elif as_csv:
@@ -85,12 +81,6 @@ def _show_periods(found: list[dict[str, Any]], by: By, limit: int, as_csv: bool,
         _print_totals(found)
         if shown:
             frame.err.print(Text(f"Each {by.value} is one of the time zone {_zone_name()}."))
-
-
-def _pays(entry: dict[str, Any]) -> Pays:
-    return Pays(
-        entry["at_s"], Asset(entry["asset"]), entry["net_units"], entry["fee_units"], Pay(entry["pay"])
-    )
 
 
 def _job_row(entry: dict[str, Any]) -> list[object]:
@@ -114,24 +104,6 @@ def pay_words(pay: Pay, review_ends_at_s: float | None, now_s: float) -> str:
     if review_ends_at_s <= now_s:
         return "claimed, its review is over: being paid"
     return f"{pay.words} until {when(review_ends_at_s)}"
-
-
-def _job_csv(entry: dict[str, Any]) -> list[object]:
-    asset, pay = Asset(entry["asset"]), Pay(entry["pay"])
-    return [
-        utc_cell(entry["at_s"]),
-        entry["job_id"],
-        safe_cell(entry["name"]),
-        pay.value,
-        asset.symbol,
-        entry["net_units"],
-        format_amount(entry["net_units"], asset, symbol=False),
-        entry["fee_units"],
-        format_amount(entry["fee_units"], asset, symbol=False),
-        entry["used_seconds"],
-        utc_cell(entry["review_ends_at_s"]),
-        entry["signature"] if pay is Pay.PAID else "",
-    ]
 
 
 def _period_row(period: Period) -> list[object]:
@@ -159,22 +131,8 @@ def period_json(period: Period) -> dict[str, Any]:
     }
 
 
-def periods_csv(by: By, periods: Sequence[Period]) -> str:
-    """A line for each period and asset; of each state of pay the net in base units and in whole ones."""
-    columns = [by.value, "asset", "jobs"]
-    for name in (*(pay.value for pay in Pay), "fee"):
-        columns += [f"{name}_units", name]
-    rows = []
-    for period in periods:
-        row: list[object] = [period.period, period.asset.symbol, period.total().jobs]
-        for units in (*(period.total(pay).net_units for pay in Pay), period.total().fee_units):
-            row += [units, format_amount(units, period.asset, symbol=False)]
-        rows.append(row)
-    return csv_text(columns, rows)
-
-
 def _print_totals(found: list[dict[str, Any]]) -> None:
-    for line in total_lines([_pays(entry) for entry in found]):
+    for line in total_lines([pays_of(entry) for entry in found]):
         frame.out.print(Text(line))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from p2p.core.earnings import pay_of
 from p2p.core.errors import CyxWizError, UserError
 from p2p.core.ids import parse_wallet
 from p2p.core.limits import EARNINGS_LISTED_MAX, JOBS_LISTED_MAX
@@ -23,7 +24,6 @@ from p2p.local.protocol import Json
 from p2p.local.server import Handler
 from p2p.node.checks import check_rows
 from p2p.node.disputes import answer
-from p2p.node.earnings import pay_of
 from p2p.node.keeping import dispute_of
 from p2p.node.payout import LoginState, Payout, login_words
 from p2p.node.reports import run_seconds

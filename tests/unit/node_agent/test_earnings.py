@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2p.core.earnings import By, Pay, Pays, by_period, in_all, pay_of
 from p2p.core.money import Asset
 from p2p.core.states import JobState
-from p2p.node.cli_earnings import pay_words, period_json, periods_csv, total_lines
-from p2p.node.earnings import By, Pay, Pays, by_period, in_all, pay_of
+from p2p.local.earnings_csv import periods_csv
+from p2p.node.cli_earnings import pay_words, period_json, total_lines
 
 NOW_S = 1_780_000_000.0
 ZONES = st.sampled_from(

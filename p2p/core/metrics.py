@@ -41,7 +41,7 @@ class Progress:
 
     def updated(self, values: dict[str, float]) -> Progress:
         """This progress after a line with ``values`` (the reserved names of :func:`parse_line`)."""
-        changed = {name: values[name] for name in _RESERVED if math.isfinite(values.get(name, math.nan))}
+        changed = {name: values[name] for name in RESERVED if math.isfinite(values.get(name, math.nan))}
         return Progress(**{**self.__dict__, **changed}) if changed else self
 
     @property
@@ -54,7 +54,8 @@ class Progress:
         return None
 
 
-_RESERVED = ("epoch", "epochs", "step", "steps")
+RESERVED = ("epoch", "epochs", "step", "steps")
+"""Names that say how far a job is."""
 
 
 def parse_line(line: str) -> dict[str, float]:

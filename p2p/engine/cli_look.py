@@ -14,6 +14,7 @@ from p2p.engine.cli_money import ask
 from p2p.engine.cli_run import config_options, config_params, input_options, input_params
 from p2p.engine.cli_view import print_pairs
 from p2p.engine.client import EngineClient
+from p2p.engine.metric_reading import metrics_csv, row_of_json
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home
@@ -47,6 +48,38 @@ async def _measure(params: Json) -> Json:
                 found: Json = item["measure"]
                 return found
     raise Bug("the agent ended a measure without a word")
+
+
+@click.command()
+@click.argument("job")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row per line of the log that has values.")
+@json_option
+def metrics(job: str, as_csv: bool, as_json: bool) -> None:
+    """The values that JOB has printed so far."""
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other.")
+    found = cli.run_async(_metrics, job)
+    if as_json:
+        cli.print_json(found)
+        return
+    rows = [row_of_json(row) for row in found["rows"]]
+    if as_csv:
+        click.echo(metrics_csv(rows), nl=False)
+    else:
+        cli.print_table(render.METRIC_COLUMNS, render.metric_cells(rows), "It has printed no values so far.")
+
+
+async def _metrics(job: str) -> Json:
+    """All answers as one."""
+    client = EngineClient(find_home())
+    await client.ensure_running()
+    found: Json = await client.call("metrics", job=job)
+    while found["more"]:
+        cursor = {name: found[name] for name in ("epoch", "offset", "line")}
+        fresh = await client.call("metrics", job=found["job_id"], **cursor)
+        begun_anew = fresh["epoch"] != found["epoch"]
+        found = {**fresh, "rows": fresh["rows"] if begun_anew else found["rows"] + fresh["rows"]}
+    return found
 
 
 @click.command()

@@ -92,6 +92,12 @@ COMMANDS: tuple[Command, ...] = (
         "watch", "Items: the job, whenever something about it has changed.", needs=("job",), streams=True
     ),
     Command("logs", "Items: lines of the job's log.", needs=("job",), takes=("follow",), streams=True),
+    Command(
+        "metrics",
+        "The values that a job printed, by line; ``epoch``, ``offset``, ``line``: where an answer ended.",
+        needs=("job",),
+        takes=("epoch", "offset", "line"),
+    ),
     Command("fetch", "Put the results into a folder, or try again now.", needs=("job",), takes=("out",)),
     Command("cancel", "Cancel a job.", needs=("job",)),
     Command("dispute_terms", "The claim of a job, and what disputing it means.", needs=("job",)),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,11 @@ from typing import Any
 import trio
 
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
-from p2p.core.limits import LINE_CHARS_FOR_METRICS, OUTPUTS_KEPT_S, SETTLE_AGAIN_S
+from p2p.core.limits import OUTPUTS_KEPT_S, SETTLE_AGAIN_S
 from p2p.core.manifest import Manifest, make_manifest
 from p2p.core.messages.auth import Ack
 from p2p.core.messages.jobs import JobView, Receipt, ReceiptRequest, ResultStatement
 from p2p.core.messages.transfer import ManifestReply, ManifestRequest, ReceivedNotice, Side
-from p2p.core.metrics import parse_line
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import JobState
 from p2p.engine.context import Engine, statement_of, terms_of
@@ -25,6 +22,7 @@ from p2p.engine.cost import COST, dump, expected_cost
 from p2p.engine.following import ask_offer, finish, wait_for_news
 from p2p.engine.joblog import JobLog
 from p2p.engine.live import Direction, Transfer
+from p2p.engine.metric_reading import log_rows, metrics_csv
 from p2p.engine.results import STATEMENT, ResultFolder
 from p2p.engine.settling import accept_offer, check_delivered
 from p2p.net.bulk import ChunkRef, pull_chunks
@@ -201,7 +199,10 @@ async def _require_log(engine: Engine, job: JobRow, log: JobLog, statement: Resu
 
 def _describe(signed: Signed, statement: ResultStatement, log: JobLog) -> dict[str, bytes]:
     """The files beside the outputs."""
-    return {STATEMENT: dump(statement_to_json(signed, statement)), _METRICS: metrics_csv(log)}
+    return {
+        STATEMENT: dump(statement_to_json(signed, statement)),
+        _METRICS: metrics_csv(log_rows(log)).encode(),
+    }
 
 
 def statement_to_json(signed: Signed, statement: ResultStatement) -> dict[str, Any]:
@@ -219,23 +220,6 @@ def statement_to_json(signed: Signed, statement: ResultStatement) -> dict[str, A
             "signature": base64.b64encode(signed.signature).decode(),
         },
     }
-
-
-def metrics_csv(log: JobLog) -> bytes:
-    """Every line of the log that has metrics, as a row: its number, then one column per name."""
-    rows: list[tuple[int, dict[str, float]]] = []
-    names: dict[str, None] = {}
-    for number, line in enumerate(log.lines(), start=1):
-        values = parse_line(line.decode("utf-8", "replace")[:LINE_CHARS_FOR_METRICS])
-        if values:
-            rows.append((number, values))
-            names.update(dict.fromkeys(values))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["line", *names])
-    for number, values in rows:
-        writer.writerow([number, *(values.get(name, "") for name in names)])
-    return text.getvalue().encode()
 
 
 def _require_statement(job: JobRow) -> tuple[Signed, ResultStatement]:

@@ -11,7 +11,8 @@ from p2p.core.limits import MANIFEST_BYTES_MAX
 from p2p.engine.context import Engine
 from p2p.engine.estimating import estimate
 from p2p.engine.measuring import measure
-from p2p.engine.parameters import Params, asset_of, count_of, path_of
+from p2p.engine.metric_reading import read_metrics
+from p2p.engine.parameters import Params, asset_of, count_of, job_of, path_of
 from p2p.engine.working import Report, items_of
 from p2p.local.server import Handler, StreamHandler
 
@@ -25,7 +26,7 @@ class InsightApi:
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers of commands with one answer."""
-        return {"estimate": self.estimate}
+        return {"estimate": self.estimate, "metrics": self.metrics}
 
     def streams(self) -> dict[str, StreamHandler]:
         """The handlers of commands that stream."""
@@ -40,6 +41,10 @@ class InsightApi:
         async with aclosing(items_of(self._nursery, work)) as items:
             async for item in items:
                 yield item
+
+    async def metrics(self, params: Params) -> Params:
+        """``metrics``."""
+        return await read_metrics(self._engine, await job_of(self._engine, params), params)
 
     async def estimate(self, params: Params) -> Params:
         """``estimate``."""

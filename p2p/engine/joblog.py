@@ -70,6 +70,15 @@ class JobLog:
         except FileNotFoundError:
             return
 
+    def read(self, offset: int, max_bytes: int) -> bytes:
+        """A piece of it; empty at its end."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                return file.read(max_bytes)
+        except FileNotFoundError:
+            return b""
+
     def lines(self) -> Iterator[bytes]:
         """All lines without their ends; overlong ones are cut into several."""
         splitter = LineSplitter()
@@ -95,6 +104,11 @@ class LineSplitter:
 
     def __init__(self) -> None:
         self._partial = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """How many bytes belong to a line that has not ended yet."""
+        return len(self._partial)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The lines that ``data`` completes."""

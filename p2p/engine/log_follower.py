@@ -10,18 +10,18 @@ from p2p.core.errors import CyxWizError
 from p2p.core.limits import (
     ENGINE_RETRY_FIRST_S,
     ENGINE_RETRY_MAX_S,
-    LINE_CHARS_FOR_METRICS,
     LIVE_METRICS_MAX,
     LOG_IDLE_MAX_S,
     OFFSET_TAIL_BYTES,
 )
 from p2p.core.messages.jobs import JobView
 from p2p.core.messages.transfer import LogItem, LogRequest
-from p2p.core.metrics import Progress, parse_line
+from p2p.core.metrics import Progress
 from p2p.core.states import JobState
 from p2p.engine.context import Engine, view_of
 from p2p.engine.joblog import JobLog, LineSplitter
 from p2p.engine.live import LiveJob
+from p2p.engine.metric_reading import metrics_of
 from p2p.wire.codec import decode, encode
 
 _LOG = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class _MetricsReader:
 
     def feed(self, data: bytes) -> None:
         for line in self._lines.feed(data):
-            values = parse_line(line.decode("utf-8", "replace")[:LINE_CHARS_FOR_METRICS])
+            values = metrics_of(line)
             if values:
                 self._live.progress = self._live.progress.updated(values)
                 newest = {**self._live.metrics, **values}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from p2p.core.money import Asset, format_amount, format_usd
@@ -168,6 +169,27 @@ def measure_lines(found: Json) -> Iterator[tuple[str, str]]:
         yield "", f"and {more} more problems"
     if not found["problems"]:
         yield "problems", "none"
+
+
+METRIC_COLUMNS = ("NAME", ">VALUES", ">FIRST", ">LAST", ">LEAST", ">MOST")
+
+
+def metric_cells(rows: Iterable[tuple[int, dict[str, float]]]) -> list[list[str]]:
+    """One row per series, in the order in which they appear."""
+    series: dict[str, list[float]] = {}
+    for _, values in rows:
+        for name, value in values.items():
+            series.setdefault(name, []).append(value)
+    return [
+        [clean_name(name, _NAME_MAX_CHARS), str(len(found)), *(f"{value:g}" for value in _ends(found))]
+        for name, found in series.items()
+    ]
+
+
+def _ends(values: list[float]) -> tuple[float, ...]:
+    """The first, last, least and most; what is not a number is neither least nor most."""
+    known = [value for value in values if not math.isnan(value)] or values
+    return values[0], values[-1], min(known), max(known)
 
 
 def wait_words(found: Json) -> str:

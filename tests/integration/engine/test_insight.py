@@ -102,3 +102,26 @@ async def test_a_measure_names_every_problem_with_its_field(world: Any, tmp_path
 async def test_a_form_that_is_empty_has_no_problems(world: Any) -> None:
     async with world.engine() as running:
         assert (await measure(running))[1]["problems"] == []
+
+
+async def test_metrics_are_followed_from_where_the_last_look_ended(world: Any) -> None:
+    world.node.log, world.node.log_ended = b"Epoch 1/2 loss=0.5\nEpoch 2/2 lo", False
+    async with world.engine() as running:
+        job_id = await world.submit(running)
+        metrics = running.api.handlers()["metrics"]
+        assert (await metrics({"job": job_id}))["rows"] == []
+        await world.coordinator.run(job_id)
+        live, log = running.engine.live[job_id], running.engine.log(job_id, 1)
+        while log.size_bytes() < len(world.node.log):
+            await live.log.wait(live.log.count, 0.1)
+        first = await metrics({"job": job_id})
+        assert first["rows"] == [{"line": 1, "epoch": 1.0, "step": None, "values": {"loss": 0.5}}]
+        assert (first["epoch"], first["line"], first["complete"], first["more"]) == (1, 1, False, False)
+        world.node.log += b"ss=nan"
+        world.node.log_ended = True
+        await running.until(job_id, lambda job: job.log_complete)
+        cursor = {name: first[name] for name in ("epoch", "offset", "line")}
+        second = await metrics({"job": job_id, **cursor})
+        assert second["rows"] == [{"line": 2, "epoch": 2.0, "step": None, "values": {"loss": "nan"}}]
+        assert second["complete"]
+        assert len((await metrics({"job": job_id, **cursor, "epoch": 7}))["rows"]) == 2

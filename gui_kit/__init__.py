@@ -36,6 +36,9 @@ How a page is made::
   ``TextField`` and ``Field`` with the problem beside the field; ``Money``, ``CopyLabel``, ``QrCode``,
   ``Badge``, ``StateLabel``, ``Progress``; logs: ``LogView`` with ``LogFeed``; plots:
   ``PlotView``.
+* What a wallet signs: ``sign(self, Signer(home.root, "p2p.engine.cli", kind), WalletAct(…), self._done)``
+  of :mod:`gui_kit.wallet_dialog`, which runs the command line's own command as a :class:`Child`; the words
+  of a new wallet: ``PhraseDialog``.
 * News: ``frame.toasts.show(text)``. A question before money or destruction: ``ask(self, …, yes=…,
   then=…)``.
 * Tests: ``tests/gui`` has an ``agent`` that answers what the test says over a real socket, a ``link`` to

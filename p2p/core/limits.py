@@ -360,6 +360,8 @@ LEDGER_PENDING_S = 600.0  # what the chain did so recently, the ledger may not h
 SESSION_RENEW_S = 15 * 24 * 3600  # a login renews session keys that expire sooner
 
 # -- the windows
+CHILD_OUTPUT_MAX_BYTES = 4 * MIB  # of a command that a window has started
+CHILD_TIMEOUT_S = 900.0  # for it, a person at a wallet page included
 LOG_SHOWN_MAX_CHARS = 256 * MIB  # of a log in a window's memory; the agent has all of it
 LOG_SHOWN_MAX_LINES = 2_000_000
 LOG_SHOWN_LINE_MAX_CHARS = 4096

@@ -74,6 +74,9 @@ class Transfer:
     def __post_init__(self) -> None:
         if sum(line.units for line in self.lines) != 0:
             raise ValueError(f"the lines of {self.transfer_id} do not sum to zero")
+        names = [line.account for line in self.lines]
+        if names != sorted(set(names)):  # their order is part of the hash
+            raise ValueError(f"the lines of {self.transfer_id} are not in the order of their accounts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from coordinator.domain.ledger import Transfer
-from coordinator.service.comparison import Account, holding_of
+from coordinator.service.comparison import Account, holding_of, is_real
 from coordinator.service.follower import History
 from coordinator.store import ledger
 from coordinator.store.database import Database, Tx
@@ -34,8 +34,10 @@ async def evidence_of(db: Database, history: History, account: Account) -> Evide
 
     :raises EnvironmentFailure: the chain or the database cannot be reached.
     """
-    address = str(address_of(history.chain.addresses, holding_of(*account)))
-    found = await mentions_of(history.chain, address, HISTORY_ENTRIES_MAX)
+    found = []
+    if is_real(account[0]):
+        address = str(address_of(history.chain.addresses, holding_of(*account)))
+        found = await mentions_of(history.chain, address, HISTORY_ENTRIES_MAX)
     signatures = [mention.signature for mention in found]
     posted, of_account = await db.run(lambda tx: _posted(tx, signatures, account))
     missing = [m for m in reversed(found) if not m.failed and m.signature not in posted]

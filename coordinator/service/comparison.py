@@ -18,6 +18,7 @@ from coordinator.store import book as store_book
 from coordinator.store import ledger
 from coordinator.store.database import Database, Tx
 from p2p.chain.holdings import Holding, read_holdings
+from p2p.chain.keys import is_address
 from p2p.chain.movements import Landing
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
@@ -78,6 +79,13 @@ def account_of(holding: Holding) -> Account:
     return rules.escrow(holding.owner, holding.job_id), holding.asset
 
 
+def is_real(account: str) -> bool:
+    """Whether there can be such an account on chain: whose name is no address has none."""
+    escrow = rules.escrow_of(account)
+    owner = escrow[0] if escrow else rules.wallet_of(account)
+    return account == rules.CHAIN or (owner is not None and is_address(owner))
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a comparison found.
@@ -120,8 +128,9 @@ async def _read(history: History, wanted: Sequence[Account]) -> list[_Seen]:
     seen = []
     for first in range(0, len(wanted), ACCOUNTS_PER_READ_MAX):
         page = wanted[first : first + ACCOUNTS_PER_READ_MAX]
-        slot, units = await read_holdings(history.chain, [holding_of(*account) for account in page])
-        held = dict(zip(page, units, strict=True))
+        real = [account for account in page if is_real(account[0])]
+        slot, units = await read_holdings(history.chain, [holding_of(*account) for account in real])
+        held = dict.fromkeys(page, 0) | dict(zip(real, units, strict=True))
         held |= {account: -owed for account, owed in held.items() if account[0] == rules.CHAIN}
         seen.append(_Seen(slot, held))
     return seen

@@ -16,12 +16,13 @@ import trio
 from coordinator.domain import ledger as rules
 from coordinator.service.account_history import Evidence, evidence_of
 from coordinator.service.audit import broken_link
-from coordinator.service.comparison import Account, Difference, compare
+from coordinator.service.comparison import Account, Difference, account_of, compare
 from coordinator.service.follower import Follower
 from coordinator.store import ledger
 from coordinator.store.database import Database, Overdrawn, Tx
 from p2p.chain.config import FINALIZED
 from p2p.chain.escrow import EscrowClient
+from p2p.chain.holdings import read_all_holdings
 from p2p.chain.transaction import OutcomeKind
 from p2p.core.clock import Clock
 from p2p.core.errors import EnvironmentFailure
@@ -85,6 +86,9 @@ class Reconciler:
     async def _explained(self, wanted: Sequence[Account]) -> list[Difference]:
         """What differs after everything that could be explained was posted."""
         found = await self._compare(wanted)
+        if found and all(difference.account == rules.CHAIN for difference in found):
+            wanted = [*wanted, *await self._everybody()]
+            found = await self._compare(wanted)
         for difference in [d for d in found if d.account != rules.CHAIN][:LEDGER_EXPLAINED_PER_ROUND_MAX]:
             await self._explain(difference)
         if not found:
@@ -99,6 +103,14 @@ class Reconciler:
             )
             left.append(replace(difference, signature=evidence.signature()))
         return left
+
+    async def _everybody(self) -> list[Account]:
+        """Who has something on chain, as far as one reply holds them: somebody is missing here."""
+        try:
+            return [account_of(holding) for holding in await read_all_holdings(self.follower.history.chain)]
+        except EnvironmentFailure as error:
+            logger.warning("the program's accounts: %s", error.what)
+            return []
 
     async def _compare(self, wanted: Iterable[Account]) -> list[Difference]:
         """The accounts that differ, and go on to for a while: a node may be behind another for a moment."""
@@ -123,7 +135,8 @@ class Reconciler:
 
     async def _take_back(self, difference: Difference, evidence: Evidence) -> None:
         """Reverse postings whose transactions never landed, if that explains the difference to the unit."""
-        gone = [transfer for transfer in evidence.unknown if await self._never_landed(transfer.signature)]
+        named = [transfer for transfer in evidence.unknown if transfer.signature]
+        gone = [transfer for transfer in named if await self._never_landed(transfer.signature)]
         units = sum(line.units for t in gone for line in t.lines if line.account == difference.account)
         if not gone or units != difference.ledger_units - difference.chain_units:
             return

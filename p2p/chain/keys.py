@@ -155,6 +155,15 @@ def verify(wallet: Wallet, message: bytes, signature: bytes) -> bool:
     return Signature.from_bytes(signature).verify(key, message)
 
 
+def is_address(text: str) -> bool:
+    """Whether it is a Solana address."""
+    try:
+        to_pubkey(Wallet(text))
+    except UserError:
+        return False
+    return True
+
+
 def to_pubkey(wallet: Wallet) -> Pubkey:
     """The 32 bytes of an address.
 

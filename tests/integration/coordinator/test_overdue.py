@@ -11,6 +11,7 @@ from p2p.core.ids import JobId
 from p2p.core.limits import (
     ATTEMPT_SLACK_S,
     CHAIN_CLOCK_SLACK_S,
+    ESCROW_GONE_S,
     LEASE_S,
     REQUIREMENTS_INSTALL_MAX_S,
     SETTLER_TAKE_S,
@@ -163,3 +164,30 @@ async def test_every_unfinished_job_is_looked_at_in_turn(still_world: Any, monke
         await world.coordinator.sweeps.reconcile()
         states = [world.job(view.job_id).status for view in views]
         assert sum(state is JobState.QUEUED for state in states) == left
+
+
+async def test_a_job_whose_escrow_a_fork_dropped_fails_with_words(still_world: Any, monkeypatch: Any) -> None:
+    world = still_world
+    buyer = await world.buyer()
+    view = await buyer.submit()
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    async def no_account(*_: object) -> Any:
+        return {"context": {"slot": 1}, "value": None}
+
+    with monkeypatch.context() as patch:
+        patch.setattr("p2p.chain.escrow.EscrowClient.seen_job", nothing)
+        await world.coordinator.sweeps.reconcile()
+        assert world.job(view.job_id).status is JobState.QUEUED  # it may still come
+        world.clock.ahead_s += ESCROW_GONE_S
+        await world.coordinator.sweeps.reconcile()
+        assert world.job(view.job_id).status is JobState.QUEUED  # one node says so, another knows it
+        patch.setattr("p2p.chain.escrow.EscrowClient._ask_at", no_account)
+        await world.coordinator.sweeps.reconcile()
+    job = world.job(view.job_id)
+    assert (job.status, job.failure_code) == (JobState.REFUNDED, FailureCode.EXPIRED)
+    assert "No money was taken" in job.detail
+    assert world.actions(view.job_id) == []
+    assert (await buyer.show(view.job_id)).state is JobState.REFUNDED

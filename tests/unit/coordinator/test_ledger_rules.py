@@ -53,6 +53,8 @@ def test_a_job_moves_money_without_making_or_losing_any(
 
 
 def test_lines_come_in_one_order_of_accounts() -> None:
+    with pytest.raises(ValueError, match="order"):
+        replace(paid(10, 4), lines=paid(10, 4).lines[::-1])
     lines = ledger.open_job(replace(POT, owner=Wallet("zz")), 5, CAUSE).lines
     assert [line.account for line in lines] == sorted(line.account for line in lines)
 
@@ -117,7 +119,6 @@ def test_every_part_of_a_transfer_is_in_its_hash() -> None:
         replace(transfer, at_s=101),
         replace(transfer, reverses="x"),
         replace(transfer, version=1),
-        replace(transfer, lines=transfer.lines[::-1]),
         replace(transfer, lines=paid(10, 5).lines),
     ]
     hashes = {link(FIRST_HASH, 1, each) for each in (transfer, *changed)}

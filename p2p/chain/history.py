@@ -10,6 +10,7 @@ from solders.pubkey import Pubkey
 
 from p2p.chain import accounts
 from p2p.chain.calls import JOB_AT, PAYMENTS, RETURNS, Call, asset_of_call, calls_in, signatures_of
+from p2p.chain.fees import FeeHistory
 from p2p.chain.instructions import Tag
 from p2p.chain.keys import to_pubkey
 from p2p.chain.past import read_past_job
@@ -46,14 +47,14 @@ class _Job:
     asset: Asset | None
     deposit_units: int
     used_units: int
-    fee_bps: int
+    fee_bps: int | None
 
 
 async def read_history(chain: ChainSending, wallet: Wallet, limit: int) -> list[HistoryEntry]:
     """Newest slot first; the order of transactions within one slot is not defined.
 
-    What a node or the platform earned by a job whose account was closed is worked out with the fee that
-    holds now; a buyer's amounts are exact.
+    Amounts are exact. What a node or the platform earned by a job whose account was closed is worked out with
+    the fee of its opening; where that is too far back to be found, it is 0 here.
 
     :raises EnvironmentFailure: the chain cannot be reached, or answers nonsense.
     """
@@ -69,13 +70,15 @@ async def read_history(chain: ChainSending, wallet: Wallet, limit: int) -> list[
         for call in reversed(await calls_in(chain, signature))
         if not {str(key) for key in call.keys}.isdisjoint(places)  # not the others that share a transaction
     ]
-    jobs = await _jobs(chain, calls)
+    jobs = await _jobs(chain, wallet, calls)
     return [_entry(chain, wallet, call, jobs) for call in calls]
 
 
-async def _jobs(chain: ChainSending, calls: list[Call]) -> dict[Pubkey, _Job]:
+async def _jobs(chain: ChainSending, wallet: Wallet, calls: list[Call]) -> dict[Pubkey, _Job]:
     jobs = {}
-    fee_bps: int | None = None
+    fees = FeeHistory(chain)
+    mine = {chain.addresses.balance(wallet, asset) for asset in Asset}
+    earned = {call.job for call in calls if call.tag in PAYMENTS and not mine.isdisjoint(_payees(call)[1:])}
     for key in {call.job for call in calls}:
         data = None if key is None else await chain.program_account(key)
         if key is None or data is None:
@@ -87,7 +90,7 @@ async def _jobs(chain: ChainSending, calls: list[Call]) -> dict[Pubkey, _Job]:
             continue
         past = await read_past_job(chain, key)
         if past is not None:
-            fee_bps = (await chain.config()).fee_bps if fee_bps is None else fee_bps
+            fee_bps = await fees.at(past.opening) if key in earned else None
             jobs[key] = _Job(past.job_id, past.asset, past.deposit_units, past.used_units, fee_bps)
     return jobs
 
@@ -111,9 +114,17 @@ def _units(mine: Pubkey | None, call: Call, job: _Job | None) -> int:
         return int(struct.unpack_from("<Q", call.data, 17)[0])
     if job is None or call.tag not in (*PAYMENTS, *RETURNS):
         return 0
-    balances = call.keys[JOB_AT[call.tag] + 1 :]
+    payees = _payees(call)
     if call.tag in RETURNS:
-        return job.deposit_units if balances[0] == mine else 0
-    parts = split(job.deposit_units, job.used_units, job.fee_bps)
-    shares = (parts.refund_units, parts.node_units, parts.fee_units)
-    return sum(units for balance, units in zip(balances, shares, strict=False) if balance == mine)
+        return job.deposit_units if payees[0] == mine else 0
+    parts = split(job.deposit_units, job.used_units, job.fee_bps or 0)
+    shares = [parts.refund_units, parts.node_units, parts.fee_units]
+    if job.fee_bps is None:
+        del shares[1:]
+    return sum(units for payee, units in zip(payees, shares, strict=False) if payee == mine)
+
+
+def _payees(call: Call) -> list[Pubkey]:
+    """The balances of buyer, node and fee owner; of a return, the buyer's."""
+    first = JOB_AT[call.tag] + 1
+    return call.keys[first : first + 3]

@@ -16,6 +16,7 @@ from solders.pubkey import Pubkey
 from p2p.chain import accounts
 from p2p.chain.calls import JOB_AT, PAYMENTS, RETURNS, Call, Mention, asset_of_call, calls_in
 from p2p.chain.errors import chain_unexpected
+from p2p.chain.fees import FEE_AT
 from p2p.chain.instructions import Tag
 from p2p.chain.keys import to_wallet
 from p2p.chain.reads import ChainReads
@@ -24,7 +25,6 @@ from p2p.core.limits import CHAIN_READS_AT_ONCE_MAX, PEOPLE_REMEMBERED_MAX
 from p2p.core.money import Asset
 
 _UNITS = struct.Struct("<Q")
-_FEE_AT = {Tag.INIT_CONFIG: 129, Tag.SET_CONFIG: 33}
 _AMOUNT_AT = {
     Tag.DEPOSIT: 1,
     Tag.WITHDRAW: 1,
@@ -35,7 +35,7 @@ _AMOUNT_AT = {
     Tag.RESOLVE: 1,
 }
 _BALANCE_AT = {Tag.OPEN: 4, Tag.TOP_UP: 3} | {tag: JOB_AT[tag] + 1 for tag in (*PAYMENTS, *RETURNS)}
-_WANTED = frozenset({*_FEE_AT, *_AMOUNT_AT, *_BALANCE_AT})
+_WANTED = frozenset({*FEE_AT, *_AMOUNT_AT, *_BALANCE_AT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ class MovementReader:
 
     def _movement(self, chain: ChainReads, call: Call, jobs: dict[Pubkey, int]) -> Movement:
         tag, job = call.tag, call.job
-        if tag in _FEE_AT:
-            return Movement(tag, fee_bps=struct.unpack_from("<H", call.data, _FEE_AT[tag])[0])
+        if tag in FEE_AT:
+            return Movement(tag, fee_bps=struct.unpack_from("<H", call.data, FEE_AT[tag])[0])
         units = _UNITS.unpack_from(call.data, _AMOUNT_AT[tag])[0] if tag in _AMOUNT_AT else 0
         if tag in (Tag.DEPOSIT, Tag.WITHDRAW):
             asset = asset_of_call(chain, call)

@@ -32,7 +32,11 @@ _RETURNED = (JobStatus.REFUNDED, JobStatus.CANCELLED, JobStatus.RECLAIMED)
 
 @dataclass(frozen=True, slots=True)
 class PastJob:
-    """An ended job. ``signature``: of the transaction that ended it. Its fee is not known any more."""
+    """An ended job.
+
+    ``signature``: of the transaction that ended it. ``opening``: of that which opened it, under a fee that
+    :class:`p2p.chain.fees.FeeHistory` finds.
+    """
 
     job_id: JobId
     asset: Asset
@@ -41,6 +45,7 @@ class PastJob:
     used_units: int
     result_hash: bytes
     signature: str
+    opening: str
 
 
 async def read_past_job(chain: ChainSending, address: Pubkey) -> PastJob | None:
@@ -65,7 +70,14 @@ async def read_past_job(chain: ChainSending, address: Pubkey) -> PastJob | None:
     added = sum(struct.unpack_from("<Q", call.data, 1)[0] for call in mine if call.tag is Tag.TOP_UP)
     deposit = struct.unpack_from("<Q", opening.data, 17)[0] + added
     return PastJob(
-        JobId(opening.data[1:17].hex()), asset, status, deposit, used, result_hash, ending.signature
+        JobId(opening.data[1:17].hex()),
+        asset,
+        status,
+        deposit,
+        used,
+        result_hash,
+        ending.signature,
+        opening.signature,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from p2p.chain.accounts import JOB_BYTES, JobStatus, OnChainJob, rent_lamports
 from p2p.chain.errors import ProgramRefused
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.faucet import faucet
+from p2p.chain.instructions import Settings
 from p2p.chain.keys import Signer
 from p2p.chain.past import PastJob
 from p2p.core.errors import Bug, Refused, UserError
@@ -56,6 +58,11 @@ class Case:
 
     async def status(self, job_id: JobId) -> JobStatus:
         return (await self.chain.existing_job(self.owner, job_id)).status
+
+    async def set_config(self, settings: Settings) -> None:
+        admin = self.net.keys.admin
+        step = self.chain.build.set_config(admin.address, settings)
+        await self.send(await self.chain.prepare([step], admin))
 
     def pass_window(self) -> None:
         with self.net.server.lock:
@@ -171,6 +178,27 @@ async def test_the_chains_time_goes_on_without_transactions(case: Case) -> None:
     before_s = await case.chain.chain_time_s()
     case.pass_window()
     assert await case.chain.chain_time_s() >= before_s + 24 * 3600
+
+
+async def test_a_closed_jobs_share_is_that_of_the_fee_it_was_opened_under(case: Case) -> None:
+    config = await case.chain.config()
+    before = Settings(config.fee_owner, config.fee_bps, config.review_window_s, config.longest_job_s)
+    jobs = []
+    for fee_bps in (500, 2000):
+        await case.set_config(replace(before, fee_bps=fee_bps))
+        case.pass_window()
+        job_id = await case.claimed()
+        case.pass_window()
+        await case.send(await case.chain.prepare_finalize(case.buyer, case.owner, job_id))
+        jobs.append(job_id)
+    case.pass_window()
+    await case.set_config(before)
+    known = await case.chain.history(case.node.address)
+    for job_id in jobs:
+        await close(case, job_id)
+    after = [entry for entry in await case.chain.history(case.node.address) if entry.kind == "finalize"]
+    assert after == [entry for entry in known if entry.kind == "finalize"]
+    assert [entry.units for entry in after] == [USED - USED * 2000 // 10_000, USED - USED * 500 // 10_000]
 
 
 async def close(case: Case, job_id: JobId) -> None:

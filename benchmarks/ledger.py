@@ -5,8 +5,8 @@
 ``linked``    ``coordinator.store.ledger.post`` as the follower calls it: pages of 500 transfers, numbered and
               hashed under the lock of the head, balances kept and checked by the database
 ``one``       the same, one transfer to a transaction
-``unlinked``  the reference: the way before there was a chain of hashes: a transfer to a transaction, its lines and
-              balances row by row
+``unlinked``  the reference: the way before there was a chain of hashes: a transfer to a transaction, its
+              lines and balances row by row
 
 ``wait`` is how long a small commit of something else takes while ``linked`` posts all the time, and how long
 without: jobs do not wait for the ledger. All on one embedded PostgreSQL with fsync on, each round in fresh

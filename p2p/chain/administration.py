@@ -5,7 +5,6 @@ Nothing here signs or sends. Whoever shows an action gives its request to an own
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +15,10 @@ from p2p.chain import accounts
 from p2p.chain.accounts import OnChainConfig
 from p2p.chain.browser.operations import transactions_request
 from p2p.chain.browser.request import SignTransactions
-from p2p.chain.errors import chain_unexpected
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.instructions import Role, Settings
 from p2p.chain.keys import to_pubkey
 from p2p.chain.loader import deployed_program, set_authority
-from p2p.chain.rpc import account_of
 from p2p.core.durations import format_duration
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.ids import Wallet
@@ -198,17 +195,8 @@ def office(config: OnChainConfig, role: Role) -> tuple[Wallet, Wallet | None]:
 
 async def open_jobs(chain: EscrowClient) -> Counter[Wallet]:
     """How many jobs that have not ended each coordinator still has, by the chain."""
-    head = base64.b64encode(bytes([accounts.JOB_TAG, accounts.VERSION])).decode()
-    filters = [
-        {"dataSize": accounts.JOB_BYTES},
-        {"memcmp": {"offset": 0, "bytes": head, "encoding": "base64"}},
-    ]
-    options = {"encoding": "base64", "commitment": chain.chain.commitment, "filters": filters}
-    reply = await chain.ask("getProgramAccounts", chain.chain.program_id, options)
-    if not isinstance(reply, list):
-        raise chain_unexpected("no list of accounts")
-    found = [account_of(row.get("account") if isinstance(row, dict) else None) for row in reply]
-    jobs = [accounts.decode_job(account[0]) for account in found if account is not None]
+    found = await chain.accounts_of_kind(accounts.JOB_TAG, accounts.JOB_BYTES)
+    jobs = map(accounts.decode_job, found)
     return Counter(job.coordinator for job in jobs if not job.status.final)
 
 

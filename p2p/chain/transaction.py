@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -20,6 +22,7 @@ from p2p.core.ids import Wallet
 from p2p.core.limits import (
     COMPUTE_UNITS_MAX,
     COMPUTE_UNITS_MORE,
+    COMPUTE_UNITS_SPREAD,
     PRIORITY_FEE_MAX_MICROLAMPORTS,
     TRANSACTION_MAX_BYTES,
 )
@@ -27,6 +30,9 @@ from p2p.core.limits import (
 UNIT_LIMIT, UNIT_PRICE = 2, 3
 """The first byte of a compute budget instruction that sets the one or the other."""
 _BUDGET_BYTES = {UNIT_LIMIT: 5, UNIT_PRICE: 9}
+
+_numbers = itertools.count(secrets.randbelow(COMPUTE_UNITS_SPREAD))
+"""One for each message of this process, from a start that other processes do not share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +77,14 @@ class Recent:
 def build_message(instructions: Sequence[Instruction], payer: Wallet, recent: Recent) -> bytes:
     """The bytes that are signed: the compute budget, then the instructions.
 
+    Never the same bytes twice, though the same be asked of it with one blockhash: to the chain two equal
+    transactions are one, and two equal deposits would move the money once. What differs is the unit limit.
+
     :raises Bug: too large for a transaction.
     """
     price = min(recent.unit_price_microlamports, PRIORITY_FEE_MAX_MICROLAMPORTS)
     units = COMPUTE_UNITS_MAX + COMPUTE_UNITS_MORE * (len(instructions) - 1)
+    units -= next(_numbers) % COMPUTE_UNITS_SPREAD
     budget = [set_compute_unit_limit(units)]
     if price:
         budget.append(set_compute_unit_price(price))

@@ -202,6 +202,7 @@ CONFIRM_POLL_S = 0.25
 RESEND_S = 2.0
 COMPUTE_UNITS_MAX = 100_000  # asked for a transaction of one instruction; several times what any needs
 COMPUTE_UNITS_MORE = 25_000  # asked for each further instruction
+COMPUTE_UNITS_SPREAD = 32_768  # how many less may be asked, so that no two transactions are the same bytes
 PRIORITY_FEE_MAX_MICROLAMPORTS = 1_000_000  # per compute unit
 TRANSACTION_MAX_BYTES = 1232  # of the cluster: one IPv6 packet
 HISTORY_ENTRIES_MAX = 1000

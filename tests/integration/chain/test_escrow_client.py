@@ -13,7 +13,7 @@ from p2p.chain.escrow import EscrowClient
 from p2p.chain.faucet import faucet
 from p2p.chain.keys import Signer
 from p2p.chain.settlement import check_settle_message
-from p2p.chain.transaction import OutcomeKind, assemble, sign_message
+from p2p.chain.transaction import OutcomeKind, assemble, sign_all, sign_message
 from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.ids import JobId, new_job_id
 from p2p.core.money import Asset, split
@@ -99,6 +99,14 @@ async def test_the_main_path(cast: Any) -> None:
     await chain.withdraw(cast.node, asset, parts.node_units)
     gained = await chain.wallet_balance(cast.node.address, asset) - before
     assert gained == parts.node_units - (5000 if asset is Asset.SOL else 0)
+
+
+async def test_two_equal_deposits_of_one_moment_are_two(cast: Any) -> None:
+    chain, buyer, recent = cast.chain, cast.buyer, await cast.chain.recent()
+    deposit = [chain.build.deposit(buyer.address, cast.asset, 500)]
+    first, second = (sign_all(deposit, buyer, (), recent) for _ in range(2))
+    assert await chain.send_and_confirm(first) != await chain.send_and_confirm(second)
+    assert await chain.balance(buyer.address, cast.asset) == 3 * SOL + 2 * 500
 
 
 async def test_history_is_newest_first_and_says_who_got_what(cast: Any) -> None:

@@ -29,6 +29,12 @@ from p2p.chain.keys import Signer, to_pubkey
 from p2p.chain.transaction import Recent, build_message
 from p2p.core.errors import Bug, Refused
 from p2p.core.ids import JobId, new_job_id
+from p2p.core.limits import (
+    COMPUTE_UNITS_MAX,
+    COMPUTE_UNITS_MORE,
+    COMPUTE_UNITS_SPREAD,
+    PRIORITY_FEE_MAX_MICROLAMPORTS,
+)
 from p2p.core.money import Asset
 
 AT = Addresses(Pubkey.new_unique(), Pubkey.new_unique())
@@ -172,9 +178,10 @@ def test_the_program_in_other_hands_is_warned_about() -> None:
 
 
 def test_every_instruction_is_one_step_and_the_fee_is_none() -> None:
-    message = message_of(*[BUILD.deposit(ME, Asset.SOL, 5)] * 3, price=50)
+    message = message_of(*[BUILD.deposit(ME, Asset.SOL, 5)] * 3, price=PRIORITY_FEE_MAX_MICROLAMPORTS)
     assert len(Explainer(AT).steps(message)) == 3
-    assert fee_lamports(message) == 5000 + 5  # 100,000 units at 50 micro-lamports
+    units = fee_lamports(message) - 5000  # a lamport each
+    assert 0 <= COMPUTE_UNITS_MAX + 2 * COMPUTE_UNITS_MORE - units < COMPUTE_UNITS_SPREAD
     assert fee_lamports(message_of(BUILD.deposit(ME, Asset.SOL, 5))) == 5000
 
 

@@ -359,6 +359,7 @@ PLAN_SWEEP_S = 3600.0
 FORGET_DROPPED_S = 7 * 24 * 3600.0
 LEDGER_PENDING_S = 600.0  # what the chain did so recently, the ledger may not have yet
 SESSION_RENEW_S = 15 * 24 * 3600  # a login renews session keys that expire sooner
+NETWORK_CONFIG_MAX_BYTES = 64 * KIB
 
 # -- the windows
 CHILD_OUTPUT_MAX_BYTES = 4 * MIB  # of a command that a window has started

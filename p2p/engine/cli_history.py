@@ -10,7 +10,7 @@ import click
 from p2p.core.money import Asset, format_amount, format_usd
 from p2p.engine import render
 from p2p.engine.cli_money import ask
-from p2p.engine.history import KIND_WORDS, Ledger
+from p2p.engine.history import Ledger
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.csv_text import csv_text, safe_cell, utc_cell
@@ -45,7 +45,7 @@ def _row(entry: dict[str, Any]) -> list[object]:
     moved = entry["asset"] and entry["units"]
     return [
         render.moment(entry["at_s"]),
-        KIND_WORDS.get(entry["kind"], entry["kind"]),
+        entry["words"],
         format_amount(entry["units"], Asset(entry["asset"])) if moved else "",
         format_usd(entry["usd_micros"]) if moved and entry["usd_micros"] is not None else "",
         render.short(entry["job_id"] or ""),

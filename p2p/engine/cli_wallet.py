@@ -11,6 +11,7 @@ from p2p.chain.browser import SignTransactions
 from p2p.core.ids import Wallet
 from p2p.core.money import Asset, format_amount, parse_amount
 from p2p.core.wallet_choice import WalletKind
+from p2p.engine.cli_faucet import faucet
 from p2p.engine.cli_history import history
 from p2p.engine.cli_keystore import create, export, import_wallet, password
 from p2p.engine.cli_money import ask, owner_of, print_balances, print_moved, sign_here
@@ -30,7 +31,7 @@ def wallet() -> None:
     """Money: what there is, in and out of the escrow; and wallets of your own."""
 
 
-for _command in (create, import_wallet, export, password, sessions, reclaim, history):
+for _command in (create, import_wallet, export, password, sessions, reclaim, history, faucet):
     wallet.add_command(_command)
 
 

@@ -12,7 +12,7 @@ from p2p.core.limits import POSTINGS_LISTED_MAX
 from p2p.core.messages.jobs import AccountRequest, Posting, PostingList
 from p2p.core.money import Asset, format_amount
 from p2p.engine.context import Engine, spec_of, terms_of
-from p2p.engine.history import Line, join
+from p2p.engine.history import KIND_WORDS, Line, join
 from p2p.store.engine import JobRow
 
 _LOG = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ def line_to_json(line: Line, job: JobRow | None, cluster: str) -> dict[str, Any]
     price = terms_of(job)[1].asset_price_usd_micros if job is not None and job.terms is not None else None
     return {
         "kind": line.kind,
+        "words": KIND_WORDS.get(line.kind, line.kind),
         "asset": asset.value if asset else None,
         "decimals": asset.decimals if asset else None,
         "units": line.units,

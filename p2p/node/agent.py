@@ -32,6 +32,7 @@ from p2p.node.checks import coordinator_row
 from p2p.node.chunk_store import ChunkStore
 from p2p.node.coordinator_link import CoordinatorLink
 from p2p.node.disputes import Disputes
+from p2p.node.gate import Gate
 from p2p.node.jobs import Jobs
 from p2p.node.local_api import LocalApi
 from p2p.node.payout import LoginState, Payout, load_payout, logged_in, login_words
@@ -96,7 +97,8 @@ class NodeAgent:
         self.clock = clock
         self.link = CoordinatorLink(peer, network, payout, self, clock)
         self.runner = Runner(NodePaths(home.node.folder).run, clock)
-        self.survey = Survey(self.runner, home.node.folder, lambda: self.settings)
+        self.survey = Survey(self.runner, home.node.folder, lambda: self.settings, clock)
+        self.gate = Gate(self)
         self._warned: LoginState | None = None
         self.jobs: Jobs
         self.tables: NodeTables
@@ -149,7 +151,9 @@ class NodeAgent:
             clock=self.clock,
             folder=make_private(self._home.node.jobs),
         )
-        self.jobs = Jobs(services, lambda: self.settings, lambda: self.survey.capacity, nursery)
+        self.jobs = Jobs(
+            services, lambda: self.settings, lambda: self.survey.capacity, self.gate.refusal, nursery
+        )
         await self.survey.look()
         Serving(self.jobs, self.tables, outputs, self.link.coordinator).attach(self.peer)
         Disputes(self.jobs, outputs, self.link.coordinator, self.clock).attach(self.peer)
@@ -189,8 +193,8 @@ class NodeAgent:
 
     @property
     def available(self) -> bool:
-        """Whether jobs are taken: the seller wants to, and Docker and the image are there."""
-        return self.settings.available and bool(self.survey.image) and not self.jobs.leaving
+        """Whether jobs are taken: the seller wants to now, and Docker and the image are there."""
+        return self.gate.verdict().takes
 
     # -- what its owner asks
 
@@ -281,6 +285,7 @@ async def run_agent(home: Home, *, stop_jobs: bool = False) -> None:
             await nursery.start(LocalServer(api.handlers(), {}).serve, home.node.socket)
             nursery.start_soon(agent.link.run)
             nursery.start_soon(agent.survey_regularly)
+            nursery.start_soon(agent.gate.watch)
             nursery.start_soon(agent.advertise_regularly)
             nursery.start_soon(agent.jobs.tidy_regularly)
             _LOG.info("node %s runs, wallet %s", agent.peer.peer_id, agent.payout.wallet)

@@ -70,6 +70,6 @@ def _switch(settings: NodeSettings) -> CheckRow:
         found="on" if settings.available else "off",
         needed="on",
         why="no job comes while it is off",
-        fix="" if settings.available else "cyxwiz-node set --available on",
+        fix="" if settings.available else "cyxwiz-node on",
         required=False,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from p2p.core.clock import SYSTEM_CLOCK
-from p2p.core.errors import EnvironmentFailure
+from p2p.core.errors import EnvironmentFailure, UserError
 from p2p.core.paths import Home
 from p2p.local import cli as frame
 from p2p.local.client import LocalClient
@@ -15,6 +16,7 @@ from p2p.local.platform import is_locked
 
 _START_HINT = "Start it: cyxwiz-node run"
 _ID_SHOWN_CHARS = 12
+_SPAN = re.compile(r"(?:(\d{1,4})d)?\s*(?:(\d{1,5})h)?\s*(?:(\d{1,6})m(?:in)?)?\Z")
 
 
 def ask(method: str, params: dict[str, Any] | None = None) -> Any:
@@ -50,3 +52,23 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def parse_span(text: str) -> float:
+    """A length of time as people type it, ``1h``, ``90m``, ``1d12h``, in seconds.
+
+    :raises UserError: ``bad_span``.
+    """
+    found = _SPAN.match(text.strip().lower())
+    days, hours, minutes = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    seconds = 60.0 * (minutes + 60 * (hours + 24 * days))
+    if not seconds:
+        raise UserError(
+            "bad_span", f"{text[:40]!r} is not a length of time.", hint="Write it like 1h or 90m."
+        )
+    return seconds
+
+
+def agent_runs() -> bool:
+    """Whether the agent of this home runs."""
+    return is_locked(find_home().node.lock)

@@ -23,10 +23,10 @@ from p2p.local.home import load_network_config, make_private
 from p2p.local.platform import ProcessLock, is_locked
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
-from p2p.node.local_api import login_json
 from p2p.node.login import Login
 from p2p.node.payout import load_payout, logged_in
 from p2p.node.settings import load_settings, save_settings, settings_path
+from p2p.node.views import login_json
 
 
 class Door(Protocol):

@@ -52,11 +52,13 @@ class Jobs:
         services: Services,
         settings: Callable[[], NodeSettings],
         capacity: Callable[[], Capacity],
+        refusal: Callable[[Assignment], str],
         nursery: trio.Nursery,
     ) -> None:
         self._services = services
         self._settings = settings
         self._capacity = capacity
+        self._refusal = refusal
         self._nursery = nursery
         self._supervisors: dict[Key, Supervisor] = {}
         self._accepting = trio.Lock()
@@ -131,30 +133,30 @@ class Jobs:
                 check_assignment(job)
                 return await self._assign(job)
             except EnvironmentFailure as failure:
-                return _refusal(failure.what)
+                return _refused(failure.what)
             except UserError as error:
-                return _refusal(error.what)
+                return _refused(error.what)
 
     async def _assign(self, job: Assignment) -> AssignReply:
         tables = self._services.tables
         latest = await tables.latest(job.job_id)
         if latest is not None and latest.epoch > job.epoch:
-            return _refusal("The node has seen a later attempt of this job.")
+            return _refused("The node has seen a later attempt of this job.")
         if latest is not None and latest.epoch == job.epoch:
             ended = latest.phase in (Phase.FAILED, Phase.STOPPED, Phase.CLEANED)
-            return _refusal("That attempt has already ended here.") if ended else AssignReply(True)
+            return _refused("That attempt has already ended here.") if ended else AssignReply(True)
         if latest is not None and (older := self.find(*latest.key)) is not None:
             await older.order_stop("superseded by a later attempt")
             with trio.move_on_after(STOP_OLDER_S):
                 await older.finished.wait()
         problem = self._problem(job)
         if problem:
-            return _refusal(problem)
+            return _refused(problem)
         settings, runner = self._settings(), self._services.runner
         image = await runner.find_image(settings.image or None)
         place = self._capacity().place(job, self.busy_slots(), image)
         if place is None:
-            return _refusal("No slot that the job could use is free.")
+            return _refused("No slot that the job could use is free.")
         check_run(job, place.memory_bytes, place.cpus, image)
         record = await tables.accept(job.job_id, job.epoch, encode(job), place)
         self._start(record)
@@ -162,11 +164,8 @@ class Jobs:
 
     def _problem(self, job: Assignment) -> str:
         """Why the job cannot be taken at all; empty if it may."""
-        settings = self._settings()
-        if self.leaving:
-            return "The node is shutting down."
-        if not settings.available:
-            return "The node is switched off by its owner."
+        if words := self._refusal(job):
+            return words
         if job.spec.config.network is NetworkMode.OUTBOUND and not self._capacity().outbound:
             return "The node takes no jobs that want the internet."
         needed = 2 * job.spec.input_bytes + OUTPUT_MAX_BYTES + DISK_RESERVE_BYTES
@@ -202,12 +201,16 @@ class Jobs:
             if job.state is JobState.DELIVERING:
                 supervisor.order_over()
 
-    async def stop_all(self, reason: str) -> None:
-        """End every attempt that runs, as the seller's decision, and wait until it is cleaned up."""
-        running = [found for found in self.supervisors() if found.record.phase.takes_slot]
+    async def give_up_all(self, reason: str) -> tuple[Supervisor, ...]:
+        """End every attempt that runs, as the seller's decision; which those are."""
+        running = tuple(found for found in self.supervisors() if found.record.phase.takes_slot)
         for supervisor in running:
             await supervisor.give_up(reason)
-        for supervisor in running:
+        return running
+
+    async def stop_all(self, reason: str) -> None:
+        """As :meth:`give_up_all`, and wait until nothing runs any more."""
+        for supervisor in await self.give_up_all(reason):
             await supervisor.without_slot()
 
     # -- tidying
@@ -278,5 +281,5 @@ def check_run(job: Assignment, memory_bytes: int, cpus: float, image: str) -> No
     )
 
 
-def _refusal(reason: str) -> AssignReply:
+def _refused(reason: str) -> AssignReply:
     return AssignReply(False, clean_name(reason, REASON_MAX_CHARS))

@@ -11,31 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from p2p.core.earnings import pay_of
-from p2p.core.errors import CyxWizError, UserError
+from p2p.core.errors import UserError
 from p2p.core.ids import parse_wallet
 from p2p.core.limits import EARNINGS_LISTED_MAX, JOBS_LISTED_MAX
-from p2p.core.messages.auth import LoginReply
-from p2p.core.messages.nodes import Assignment, Earning, EarningsReply, EarningsRequest
-from p2p.core.money import Asset
-from p2p.core.text import clean_name
+from p2p.core.messages.nodes import Earning, EarningsReply, EarningsRequest
 from p2p.core.wallet_choice import WalletChoice, WalletKind
 from p2p.local.protocol import Json
 from p2p.local.server import Handler
+from p2p.node.availability import Switch
 from p2p.node.checks import check_rows
 from p2p.node.disputes import answer
-from p2p.node.keeping import dispute_of
-from p2p.node.payout import LoginState, Payout, login_words
-from p2p.node.reports import run_seconds
 from p2p.node.settings import LOGIN_SETTINGS, change_settings
-from p2p.node.staging import Progress
-from p2p.store.node import JobRecord
-from p2p.wire.codec import decode
+from p2p.node.stopping import find_held, stop_job
+from p2p.node.supervisor import Supervisor
+from p2p.node.views import earning_json, error_json, job_json, login_json, payout_json, verdict_json
 
 if TYPE_CHECKING:
     from p2p.node.agent import NodeAgent
-
-_NAME_MAX_CHARS = 64
 
 
 class LocalApi:
@@ -51,8 +43,12 @@ class LocalApi:
         return {
             "status": self.status,
             "jobs": self.jobs,
+            "job": self.job,
+            "stop_job": self.stop_job,
             "earnings": self.earnings,
             "answer": self.answer,
+            "switch": self.switch,
+            "pause": self.pause,
             "settings": self.settings,
             "set": self.set,
             "check": self.check,
@@ -64,7 +60,6 @@ class LocalApi:
     async def status(self, params: dict[str, Any]) -> Json:
         """How it stands: connection, offer, load, what runs."""
         agent = self._agent
-        await agent.survey.read()
         link, capacity = agent.link.status, agent.survey.capacity
         return {
             "registered": link.registered,
@@ -77,6 +72,7 @@ class LocalApi:
             "coordinator": agent.network.coordinator_address,
             "cluster": link.login.cluster if link.login else "",
             "available": agent.available,
+            "availability": self._availability(),
             "image": agent.survey.image,
             "slots": capacity.slots,
             "slots_busy": len(agent.jobs.busy_slots()),
@@ -86,10 +82,7 @@ class LocalApi:
             "hardware": asdict(capacity.hardware),
             "reading": asdict(agent.survey.reading),
             "settings": asdict(agent.settings),
-            "jobs": [
-                job_json(found.record, agent.clock.now_s(), found.progress)
-                for found in agent.jobs.supervisors()
-            ],
+            "jobs": [self._job_json(found) for found in agent.jobs.supervisors()],
         }
 
     async def jobs(self, params: dict[str, Any]) -> Json:
@@ -102,10 +95,21 @@ class LocalApi:
             found.append(job_json(record, now_s, supervisor.progress if supervisor else None))
         return found
 
+    async def job(self, params: dict[str, Any]) -> Json:
+        """One job that is here now."""
+        return self._job_json(find_held(self._agent.jobs, str(params.get("job"))))
+
+    async def stop_job(self, params: dict[str, Any]) -> Json:
+        """End a job that runs; it begins again elsewhere, unpaid here."""
+        return self._job_json(await stop_job(self._agent.jobs, str(params.get("job"))))
+
+    def _job_json(self, supervisor: Supervisor) -> Json:
+        return job_json(supervisor.record, self._agent.clock.now_s(), supervisor.progress)
+
     async def earnings(self, params: dict[str, Any]) -> Json:
         """What the coordinator says that jobs earned and how far their pay is, newest first; ``since_s``:
         only what has changed since."""
-        limit, since_s = _limit(params, EARNINGS_LISTED_MAX), _since(params)
+        limit, since_s = _limit(params, EARNINGS_LISTED_MAX), _seconds(params, "since_s")
         found: list[Earning] = []
         before = 0
         while (wanted := min(limit - len(found), JOBS_LISTED_MAX)) > 0:
@@ -115,7 +119,7 @@ class LocalApi:
             if len(page) < wanted or (before and page[-1].seq >= before):
                 break
             before = page[-1].seq
-        return [_earning_json(each) for each in sorted(found, key=lambda each: each.at_s, reverse=True)]
+        return [earning_json(each) for each in sorted(found, key=lambda each: each.at_s, reverse=True)]
 
     async def answer(self, params: dict[str, Any]) -> Json:
         """Say something to the dispute about ``job``: ``text``."""
@@ -125,6 +129,25 @@ class LocalApi:
         agent = self._agent
         record = await answer(agent.jobs, agent.peer.identity, agent.link, agent.clock, job, text)
         return {"job_id": record.job_id}
+
+    async def switch(self, params: dict[str, Any]) -> Json:
+        """Turn the switch ``to`` available, finishing or off; off ends the jobs that run."""
+        try:
+            switch = Switch(params.get("to"))
+        except ValueError:
+            words = ", ".join(each.value for each in Switch)
+            raise UserError("bad_switch", f"The switch knows {words}.", "Nothing was changed.") from None
+        await self._agent.gate.turn(switch)
+        return self._availability()
+
+    async def pause(self, params: dict[str, Any]) -> Json:
+        """Take no new job ``for_s`` seconds long."""
+        await self._agent.gate.pause(_seconds(params, "for_s"))
+        return self._availability()
+
+    def _availability(self) -> Json:
+        agent = self._agent
+        return verdict_json(agent.gate.switch, agent.gate.verdict(), agent.settings.paused_until_s)
 
     async def settings(self, params: dict[str, Any]) -> Json:
         """The settings as they are."""
@@ -175,98 +198,6 @@ NEXT_START = ("wallet_keypair", "listen", "private_data_urls")
 """Settings that only a new start of the agent takes up."""
 
 
-def job_json(record: JobRecord, now_s: float, progress: Progress | None) -> dict[str, Json]:
-    """One attempt, for people and programs."""
-    spec = decode(Assignment, record.assignment).spec
-    return {
-        "job_id": record.job_id,
-        "epoch": record.epoch,
-        "name": clean_name(spec.name, _NAME_MAX_CHARS),
-        "phase": record.phase.value,
-        "gpu_uuid": record.gpu_uuid,
-        "accepted_at_s": record.accepted_at_s,
-        "started_at_s": record.started_at_s,
-        "finished_at_s": record.finished_at_s,
-        "run_seconds": run_seconds(record, now_s),
-        "timeout_s": spec.config.timeout_s,
-        "exit_code": record.exit_code,
-        "failure": record.failure.value if record.failure else None,
-        "detail": record.detail or record.stop_reason or "",
-        "log_bytes": record.log_bytes,
-        "staged_bytes": progress.done_bytes if progress else None,
-        "staging_bytes": progress.total_bytes if progress else None,
-        "dispute": _dispute_json(record),
-    }
-
-
-def _dispute_json(record: JobRecord) -> Json:
-    found = dispute_of(record)
-    if found is None:
-        return None
-    return {
-        "state": found.state.value,
-        "reason": found.reason,
-        "decide_until_s": found.keep_until_s,
-        "decided_units": found.decided_units,
-    }
-
-
-def _earning_json(earning: Earning) -> dict[str, Json]:
-    """One job's pay, for people and programs."""
-    return {
-        "job_id": earning.job_id,
-        "name": clean_name(earning.name, _NAME_MAX_CHARS),
-        "at_s": earning.at_s,
-        "asset": earning.asset,
-        "decimals": Asset(earning.asset).decimals,
-        "net_units": earning.net_units,
-        "fee_units": earning.fee_units,
-        "used_seconds": earning.used_seconds,
-        "state": earning.state.value,
-        "pay": pay_of(earning.state, earning.review_ends_at_s, disputed=earning.disputed).value,
-        "review_ends_at_s": earning.review_ends_at_s,
-        "signature": earning.signature,
-    }
-
-
-def payout_json(payout: Payout, now_s: float) -> dict[str, Json]:
-    """The wallet that is paid, and how its login stands."""
-    state = payout.login(now_s)
-    return {
-        "wallet": payout.wallet,
-        "kind": payout.choice.kind.value,
-        "file": None if payout.choice.file is None else str(payout.choice.file),
-        "own": payout.own,
-        "login": None if state is None else state.value,
-        "login_ends_at_s": payout.login_ends_at_s,
-        "login_words": None if state is None else login_words(payout, state),
-        "login_command": None if state in (None, LoginState.GOOD) else payout.login_command,
-    }
-
-
-def login_json(before: Payout, payout: Payout, reply: LoginReply) -> dict[str, Json]:
-    """A login that was done; ``before``: who was paid until then."""
-    return {
-        "wallet": payout.wallet,
-        "kind": payout.choice.kind.value,
-        "file": None if payout.choice.file is None else str(payout.choice.file),
-        "expires_at_s": reply.expires_at_s,
-        "cluster": reply.cluster,
-        "before": {
-            "wallet": before.wallet,
-            "kind": before.choice.kind.value,
-            "file": None if before.choice.file is None else str(before.choice.file),
-        },
-    }
-
-
-def error_json(error: CyxWizError | None) -> Json:
-    """An error as a value."""
-    if error is None:
-        return None
-    return {"code": error.code, "what": error.what, "meaning": error.meaning, "hint": error.hint}
-
-
 def _limit(params: dict[str, Any], most: int = JOBS_LISTED_MAX) -> int:
     limit = params.get("limit", 50)
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= most:
@@ -274,8 +205,8 @@ def _limit(params: dict[str, Any], most: int = JOBS_LISTED_MAX) -> int:
     return limit
 
 
-def _since(params: dict[str, Any]) -> float:
-    since_s = params.get("since_s", 0.0)
-    if isinstance(since_s, bool) or not isinstance(since_s, (int, float)):
-        raise UserError("bad_since", "since_s must be a number of seconds.")
-    return float(since_s)
+def _seconds(params: dict[str, Any], name: str, default: float = 0.0) -> float:
+    value = params.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise UserError("bad_seconds", f"{name} must be a number of seconds.")
+    return float(value)

@@ -13,11 +13,11 @@ from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
 from p2p.node.agent import NodePaths
 from p2p.node.checks import check_rows
-from p2p.node.local_api import job_json
 from p2p.node.payout import load_payout
 from p2p.node.runner import CheckRow, Runner
 from p2p.node.settings import load_settings, settings_path
 from p2p.node.survey import Survey
+from p2p.node.views import job_json
 from p2p.store.journal import Journal
 from p2p.store.migrations import migrations
 from p2p.store.node import NodeTables

@@ -11,15 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from p2p.core.errors import EnvironmentFailure, UserError
+from p2p.core.hours import parse_hours
 from p2p.core.ids import parse_wallet
 from p2p.core.limits import (
     ADDRESSES_PER_PEER_MAX,
+    ELECTRICITY_MAX_USD_MICROS,
+    EXCLUSIVE_APPS_MAX,
     GIB,
     GPUS_PER_NODE_MAX,
+    IDLE_MINUTES_MAX,
     JOB_CPUS_MAX,
     JOB_MEMORY_MAX_BYTES,
     JOB_MEMORY_MIN_BYTES,
     KIB,
+    PRICE_MAX_USD_MICROS,
+    WATTS_MAX,
 )
 from p2p.core.money import parse_usd
 
@@ -44,9 +50,19 @@ class NodeSettings:
     wallet_keystore: str = ""  # the file of its key; empty: it is in a browser
     login_ends_at_s: float = 0.0  # of that wallet
     listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/0",)
-    private_data_urls: bool = (
-        False  # whether data may be fetched from private addresses; for one.s own network
-    )
+    private_data_urls: bool = False  # whether data may come from private addresses; for one's own network
+    scheduled: bool = False  # whether only in `hours`
+    hours: str = ""  # of the week, see p2p.core.hours; kept while `scheduled` is off
+    maintenance: str = ""  # hours of the week in which no job may run
+    paused_until_s: float = 0.0
+    only_when_idle: bool = False  # only after `idle_minutes` in which nobody else used the machine
+    idle_minutes: int = 10
+    idle_percent: int = 20  # of all CPUs, or of a GPU: less is nobody
+    on_battery: bool = False  # whether jobs are taken on battery
+    exclusive_apps: tuple[str, ...] = ()  # names of programs beside which no job is taken
+    exclusive_stops: bool = False  # whether they also stop the jobs that run
+    electricity_usd_micros_per_kwh: int = 0  # 0: not counted
+    watts: int = 0  # what a job adds to the machine's power, where the GPUs don't say; 0: unknown
 
 
 def settings_path(node_folder: Path) -> Path:
@@ -107,6 +123,8 @@ def change_settings(settings: NodeSettings, values: Mapping[str, Any]) -> NodeSe
         if check is None:
             raise _bad(f"there is no setting {str(name)[:40]!r}")
         checked[name] = check(name, value)
+    if checked.get("scheduled", settings.scheduled) and not checked.get("hours", settings.hours):
+        raise _bad("there are no hours to keep to")
     if "wallet_keypair" in checked:  # it is paid then, and no other
         checked = {**_NO_LOGIN, **checked}
     return replace(settings, **checked)
@@ -120,15 +138,24 @@ def price_from_text(text: str) -> int:
     return parse_usd(text)
 
 
+def _number(least: int, most: int) -> Callable[[str, Any], int]:
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise _bad(f"{name} must be a whole number from {least} to {most}")
+        return value
+
+    return check
+
+
+def _hours(name: str, value: Any) -> str:
+    text = " ".join(_text(name, value).split())
+    parse_hours(text)
+    return text
+
+
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise _bad(f"{name} must be true or false")
-    return value
-
-
-def _price(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**12:
-        raise _bad(f"{name} must be a whole number of USD micros per hour")
     return value
 
 
@@ -181,7 +208,19 @@ LOGIN_SETTINGS = frozenset(_NO_LOGIN)
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "available": _flag,
-    "min_price_usd_micros_per_hour": _price,
+    "scheduled": _flag,
+    "hours": _hours,
+    "maintenance": _hours,
+    "paused_until_s": _moment,
+    "only_when_idle": _flag,
+    "idle_minutes": _number(1, IDLE_MINUTES_MAX),
+    "idle_percent": _number(1, 100),
+    "on_battery": _flag,
+    "exclusive_apps": _texts(EXCLUSIVE_APPS_MAX),
+    "exclusive_stops": _flag,
+    "electricity_usd_micros_per_kwh": _number(0, ELECTRICITY_MAX_USD_MICROS),
+    "watts": _number(0, WATTS_MAX),
+    "min_price_usd_micros_per_hour": _number(0, PRICE_MAX_USD_MICROS),
     "gpus": _texts(GPUS_PER_NODE_MAX),
     "cpus": _cpus,
     "memory_bytes": _memory,

@@ -17,10 +17,10 @@ import trio
 
 from p2p.core.errors import ExitCode
 from p2p.core.limits import JOBS_LISTED_MAX
-from p2p.core.messages.nodes import Earning
+from p2p.core.messages.nodes import Assignment, Earning, StateReport
 from p2p.core.money import Asset, format_amount
 from p2p.core.paths import Home
-from p2p.core.states import JobState
+from p2p.core.states import FailureCode, JobState
 from p2p.local.home import HOME_VARIABLE
 
 pytestmark = pytest.mark.process
@@ -78,6 +78,25 @@ async def test_settings_are_changed_without_an_agent(tmp_path: Path) -> None:
     assert (await node(tmp_path, "set", "--json")).json == done.json
 
 
+async def test_the_switch_and_the_conditions_without_an_agent(tmp_path: Path) -> None:
+    hours = ("--hours", "mon-fri 18:00-08:00, sat,sun 00:00-24:00")
+    done = await node(
+        tmp_path, "set", "--available", "schedule", *hours, "--exclusive-apps", "blender, steam"
+    )
+    assert "schedule" in done.out
+    assert "blender, steam" in done.out
+    for wrong in (("--hours", "weekends"), ("--hours", ""), ("--idle-minutes", "0")):
+        assert (await node(tmp_path, "set", *wrong)).code == ExitCode.USAGE, wrong
+    assert (await node(tmp_path, "pause", "soon")).code == ExitCode.USAGE
+    paused = await node(tmp_path, "pause", "1h30m", "--json")
+    assert paused.json["paused_until_s"] > 0
+    assert (await node(tmp_path, "on", "--json")).json == {"switch": "available"}
+    settings = (await node(tmp_path, "set", "--json")).json
+    assert (settings["available"], settings["scheduled"], settings["paused_until_s"]) == (True, True, 0.0)
+    for command in ("finish", "off"):
+        assert (await node(tmp_path, command, "--json")).json == {"switch": "off"}
+
+
 @pytest.mark.docker
 async def test_the_self_test_names_what_is_missing(tmp_path: Path) -> None:
     done = await node(tmp_path, "check", "--json")
@@ -122,6 +141,10 @@ async def test_a_running_agent_answers_changes_and_stops(
 
         await node(home.root, "set", "--available", "off")
         await coordinator.until(lambda: not coordinator.registered[-1].advert.available)
+        assert (await node(home.root, "status", "--json")).json["availability"]["reason"] == "off"
+        await node(home.root, "on")
+        await coordinator.until(lambda: coordinator.registered[-1].advert.available)
+        await one_job_is_stopped(home.root, coordinator, engine)
         await shows_earnings(home.root, coordinator)
         assert (await node(home.root, "stop")).code == 0
         with trio.fail_after(60):
@@ -167,3 +190,31 @@ async def shows_earnings(home: Path, coordinator: Any) -> None:
     assert {row["name"] for row in every} == {"later", "'=1+1"}
     for wrong in (("--csv", "--json"), ("--since", "yesterday"), ("--by", "year"), ("--limit", "0")):
         assert (await node(home, "earnings", *wrong)).code == ExitCode.USAGE
+
+
+async def one_job_is_stopped(home: Path, coordinator: Any, engine: Any) -> None:
+    """Its owner is told what that means, and the coordinator that the node did it."""
+    job = engine.job({"train.py": b"import time\nprint(1, flush=True)\ntime.sleep(600)"})
+    assert (await coordinator.assign(job)).accepted
+    await coordinator.until(lambda: any(_is(report, job, JobState.RUNNING) for report in coordinator.reports))
+    shown = (await node(home, "status", "--json")).json
+    assert (shown["availability"]["reason"], shown["availability"]["takes"]) == ("full", True)
+    assert shown["jobs"][-1]["limits"]["memory_bytes"] == 1 << 30
+    finishing = (await node(home, "finish", "--json")).json
+    assert (finishing["switch"], finishing["takes"]) == ("finishing", False)
+    asked = await node(home, "stop-job", job.job_id[:8])
+    assert asked.code == ExitCode.USAGE
+    assert "not paid" in asked.err
+    assert (await node(home, "off")).code == ExitCode.USAGE
+    assert (await node(home, "stop-job", "abcd0000", "--yes")).code == ExitCode.USAGE
+    assert (await node(home, "stop-job", job.job_id[:8], "--yes")).code == 0
+    await coordinator.until(lambda: any(_is(report, job, JobState.FAILED) for report in coordinator.reports))
+    failed = next(report for report in coordinator.reports if _is(report, job, JobState.FAILED))
+    assert failed.failure is FailureCode.STOPPED
+    paused = (await node(home, "pause", "1h", "--json")).json
+    assert (paused["switch"], paused["reason"]) == ("off", "off")
+    assert (await node(home, "off", "--json")).json["switch"] == "off"
+
+
+def _is(report: StateReport, job: Assignment, state: JobState) -> bool:
+    return report.job_id == job.job_id and report.state is state

@@ -19,6 +19,7 @@ from p2p.core.errors import EnvironmentFailure
 from p2p.core.ids import PeerId
 from p2p.core.limits import CALL_TIMEOUT_S, CLAIM_AFTER_S
 from p2p.core.manifest import ChunkRef
+from p2p.core.money import Asset
 from p2p.net.calls import Handler
 from p2p.net.identity import PeerIdentity
 
@@ -58,9 +59,10 @@ async def no_chunks(peer_id: str, grant: str, ref: ChunkRef) -> None:
 class Context:
     """One coordinator process.
 
-    ``on_chain`` is the program's configuration, and ``signer`` the key that pays for transactions: that of
-    the present coordinator. :mod:`coordinator.service.office` keeps both as they are on chain. What a job's
-    own coordinator has to sign is signed by ``keyring.signer(...)``.
+    ``on_chain`` is the program's configuration, ``stopped`` the assets that it does not take, and ``signer``
+    the key that pays for transactions: that of the present coordinator. :mod:`coordinator.service.office`
+    keeps all three as they are on chain. What a job's own coordinator has to sign is signed by
+    ``keyring.signer(...)``.
     """
 
     db: Database
@@ -78,6 +80,7 @@ class Context:
     claim_after_s: float = CLAIM_AFTER_S
     settings: Settings = field(default_factory=Settings)
     keyring: Keyring = field(default_factory=Keyring)
+    stopped: frozenset[Asset] = frozenset()
 
     def __post_init__(self) -> None:
         self.keyring.add(self.signer)

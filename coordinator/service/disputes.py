@@ -101,7 +101,7 @@ class Disputes:
         on_chain = await self._context.chain.at(FINALIZED).seen_job(Wallet(job.buyer), JobId(job.job_id))
         if isinstance(on_chain, OnChainJob) and on_chain.status is JobStatus.DISPUTED:
             return on_chain
-        if on_chain is not None and on_chain.status is JobStatus.CLAIMED:
+        if on_chain is None or not on_chain.status.final:  # or the node asked is behind
             raise EnvironmentFailure(
                 "dispute_not_seen",
                 "The chain does not show the dispute yet.",

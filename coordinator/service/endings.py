@@ -103,7 +103,8 @@ class Endings:
             return verdicts.Done(window_ends_at_s=ends_at_s)
         if on_chain is None:
             return verdicts.Done()
-        return verdicts.Done(used_units=on_chain.used_units, status=on_chain.status)
+        arbiter = on_chain.arbiter if isinstance(on_chain, OnChainJob) else ""
+        return verdicts.Done(used_units=on_chain.used_units, status=on_chain.status, arbiter=arbiter)
 
     async def give_up(self, action: ActionRow, error: str) -> None:
         """It cannot be done; an operator has to look."""

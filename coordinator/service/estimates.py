@@ -9,6 +9,7 @@ from coordinator.domain.pricing import PriceList, deposit_units, rate_terms
 from coordinator.domain.waiting import capacity, expected_wait_s
 from coordinator.service.checks import check_config, check_input_bytes
 from coordinator.service.context import Context
+from coordinator.service.office import Office
 from coordinator.service.prices import Prices
 from coordinator.store import nodes, rates
 from coordinator.store.database import Tx
@@ -37,19 +38,21 @@ def prospects(tx: Tx, needs: JobNeeds, now_s: float, job_id: str = "") -> Prospe
 class Estimates:
     """``offers.estimate``."""
 
-    def __init__(self, context: Context, prices: Prices) -> None:
+    def __init__(self, context: Context, prices: Prices, office: Office) -> None:
         self._context = context
         self._prices = prices
+        self._office = office
 
     async def estimate(self, login: LoginRow, request: EstimateRequest) -> Estimate:
         """At today's rates, unsigned: nothing is packaged, agreed or kept.
 
         :raises UserError: a value out of range, or its GPU type is not known.
-        :raises Refused: ``price_too_low``, ``sol_price_stopped``.
+        :raises Refused: ``price_too_low``, ``sol_price_stopped``, ``paused``, ``asset_stopped``.
         """
         config = request.config
         check_config(config)
         check_input_bytes(request.input_bytes)
+        await self._office.check_open(request.asset)
         sol_usd_micros = await self._prices.sol_usd_micros() if request.asset is Asset.SOL else None
         now_s = self._context.now_s()
 

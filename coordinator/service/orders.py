@@ -61,9 +61,9 @@ class Orders:
         """Signed terms, and who could run the job now.
 
         :raises UserError: the specification is wrong, or its GPU type is not known.
-        :raises Refused: ``price_too_low``, ``sol_price_stopped``, ``paused``.
+        :raises Refused: ``price_too_low``, ``sol_price_stopped``, ``paused``, ``asset_stopped``.
         """
-        await self._office.check_open()
+        await self._office.check_open(request.spec.asset)
         job_id = parse_job_id(request.job_id)
         check_spec(request.spec)
         in_sol = request.spec.asset is Asset.SOL

@@ -13,6 +13,7 @@ from coordinator.service.loops import surviving
 from coordinator.store import jobs, sponsored
 from coordinator.store.sponsored import DONE, OPEN, SIGNED, SponsoredRow
 from p2p.chain.accounts import JobStatus, OnChainJob
+from p2p.chain.config import FINALIZED
 from p2p.chain.errors import ProgramRefused
 from p2p.chain.transaction import OutcomeKind, SignedTransaction
 from p2p.core.errors import Refused
@@ -45,20 +46,22 @@ class Rents:
 
     async def _look(self, row: SponsoredRow) -> str:
         """The state of an Open now; moves on what nobody else would."""
+        landed = True
         if row.state == SIGNED:
             outcome = await self._context.chain.outcome(
-                row.signature, row.last_valid_height, commitment="finalized"
+                row.signature, row.last_valid_height, commitment=FINALIZED, state_decides=True
             )
             if outcome.kind is OutcomeKind.PENDING:
                 return SIGNED
-            if outcome.kind is not OutcomeKind.CONFIRMED:
-                return DONE
+            landed = outcome.kind is OutcomeKind.CONFIRMED
         try:
             job = await self._context.chain.job(Wallet(row.wallet), JobId(row.job_id))
         except Refused:  # closed: the rent is back
             return DONE
         if job is None:
-            return row.state  # a node that lags; the account cannot be gone without a trace
+            return row.state if landed else DONE  # a node that lags: an account is not gone without a trace
+        if self._context.keyring.find(job.rent_payer) is None:
+            return DONE  # opened after all, with the buyer's own SOL
         if await self._context.run(lambda tx: jobs.find(tx, row.job_id)) is None:
             await self._give_back(job, row.signed_at_s)
         return OPEN

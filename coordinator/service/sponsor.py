@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coordinator.service.context import Context
 from coordinator.service.effects import Boundary
+from coordinator.service.office import Office
 from coordinator.service.orders import Orders, own_job
 from coordinator.store import jobs, sponsored
 from coordinator.store.database import Tx
@@ -39,9 +40,10 @@ RENT_LAMPORTS = rent_lamports(JOB_BYTES)
 class Sponsor:
     """``chain.sponsor_offer``, ``chain.sponsor``."""
 
-    def __init__(self, context: Context, orders: Orders) -> None:
+    def __init__(self, context: Context, orders: Orders, office: Office) -> None:
         self._context = context
         self._orders = orders
+        self._office = office
 
     async def offer(self, login: LoginRow, request: SponsorOfferRequest) -> SponsorOffer:
         """Whether an Open of this wallet would be paid for now."""
@@ -56,7 +58,8 @@ class Sponsor:
     async def sponsor(self, login: LoginRow, request: SponsorRequest) -> SponsorReply:
         """Our signature over a message that is exactly what it says it is. Asked again, the same answer.
 
-        :raises Refused: ``not_sponsored``; ``sponsored_differs``: the message is something else.
+        :raises Refused: ``not_sponsored``; ``sponsored_differs``: the message is something else; of what
+            locks money also ``paused``, ``asset_stopped``.
         """
         if not self._context.settings.fee_payer:
             raise _not_sponsored(_SWITCHED_OFF)
@@ -140,6 +143,7 @@ class Sponsor:
         if session.expires_at_s <= await chain.chain_time_s():
             raise _not_sponsored("the session key has expired")
         if call.action in (SponsoredAction.OPEN, SponsoredAction.TOP_UP):
+            await self._office.check_open(call.asset)
             available = await chain.balance(call.owner, call.asset)
             if min(session.remaining_units, available) < call.units:
                 raise _not_sponsored("the balance or the session key's allowance is too small")

@@ -123,8 +123,14 @@ class Sweeps:
             await self._claims.paid_on_chain(job)
         elif isinstance(on_chain, OnChainJob) and on_chain.status is JobStatus.DISPUTED:
             await self._disputes.open(job, on_chain)
-        elif isinstance(on_chain, OnChainJob) and is_expired_on_chain(on_chain, now_s):
+        elif isinstance(on_chain, OnChainJob) and await self._is_expired(on_chain, now_s):
             await self._tell(await self._context.run(partial(end_expired, job_id=job.job_id, now_s=now_s)))
+
+    async def _is_expired(self, on_chain: OnChainJob, now_s: float) -> bool:
+        """By our clock and the chain's: if ours is wrong, that is no reason to end a job."""
+        if not is_expired_on_chain(on_chain, now_s):
+            return False
+        return await self._context.chain.chain_time_s() >= on_chain.deadline_s
 
     async def _unfunded(self, job: JobRow, now_s: float) -> None:
         """End a job whose escrow is not on chain, once it is sure that it will never be."""

@@ -36,11 +36,13 @@ class Done:
     """What is known of an action that is on chain.
 
     ``used_units``: what the chain paid for, where that may be another amount than the action's, such as after
-    a dispute. ``status``: how it ended on chain, where that was looked up. ``window_ends_at_s``: of a claim.
+    a dispute. ``status``: how it ended on chain, where that was looked up, and ``arbiter``: who could decide,
+    if that can still be told. ``window_ends_at_s``: of a claim.
     """
 
     used_units: int | None = None
     status: JobStatus | None = None
+    arbiter: str = ""
     window_ends_at_s: float | None = None
 
 
@@ -55,8 +57,7 @@ def confirm(tx: Tx, action: ActionRow, now_s: float, done: Done = Done()) -> Job
     ):
         return None
     if action.kind in (outbox.SETTLE, outbox.FINALIZE):
-        used_units = action.used_units if done.used_units is None else done.used_units
-        return _settled(tx, job, action, used_units or 0, now_s, resolved=done.status is JobStatus.RESOLVED)
+        return _settled(tx, job, action, done, now_s)
     if action.kind == outbox.CLAIM:
         claims.claimed(tx, job, action, now_s)
     if action.kind == outbox.REFUND:
@@ -64,15 +65,17 @@ def confirm(tx: Tx, action: ActionRow, now_s: float, done: Done = Done()) -> Job
     return job
 
 
-def _settled(
-    tx: Tx, job: JobRow, action: ActionRow, used_units: int, now_s: float, *, resolved: bool
-) -> JobRow:
+def _settled(tx: Tx, job: JobRow, action: ActionRow, done: Done, now_s: float) -> JobRow:
+    claimed_units, resolved = action.used_units or 0, done.status is JobStatus.RESOLVED
+    used_units = claimed_units if done.used_units is None else done.used_units
     outbox.supersede(tx, job.job_id, outbox.CLAIM, now_s)
     if used_units != job.used_units:
         tx.execute("jobs.set_used", job_id=job.job_id, used_seconds=job.used_seconds, used_units=used_units)
     reason = Reason.SETTLED if action.kind == outbox.SETTLE else Reason.FINALIZED
     if resolved:
         reason = Reason.RESOLVED
+        # It may have begun and ended between two of our looks at the chain.
+        disputes.open_dispute(tx, job, done.arbiter, claimed_units, now_s, now_s)
     ended = DisputeState.RESOLVED if resolved else DisputeState.WITHDRAWN
     disputes.end(tx, job.job_id, ended, used_units, now_s)
     moved = jobs.move(tx, job, JobState.SETTLED, reason.value, now_s)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from p2p.chain.accounts import JobStatus
 from p2p.chain.errors import ProgramRefused
 from p2p.core.ids import JobId
 from p2p.core.limits import CLAIM_AFTER_S, DISPUTE_AGAIN_S, DISPUTE_CHUNKS_MAX, DISPUTE_TEXT_MAX_CHARS
@@ -131,6 +132,25 @@ async def test_a_thief_cannot_dispute_anothers_job(still: Any, refused: Any, tmp
     with refused("unknown_job"):
         await say(thief, job_id, "Give it to me.")
     assert (await buyer.show(job_id)).review.dispute is None
+
+
+async def test_a_chain_that_is_behind_is_no_reason_to_lose_the_buyers_words(
+    still: Any, refused: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    buyer, _, job_id, _ = await claimed_with(still, tmp_path / "out")
+    owner = buyer.signer.address
+    found = await still.chain.existing_job(owner, JobId(job_id))
+    await dispute_on_chain(still, buyer, job_id)
+    for behind in (replace(found, status=JobStatus.ASSIGNED), None):
+
+        async def seen(*_: object, behind: Any = behind) -> Any:
+            return behind
+
+        with monkeypatch.context() as patch, refused("dispute_not_seen"):
+            patch.setattr("p2p.chain.escrow.EscrowClient.seen_job", seen)
+            await say(buyer, job_id, "It is empty.")
+    await say(buyer, job_id, "It is empty.")
+    assert (await buyer.show(job_id)).review.reason == "It is empty."
 
 
 async def test_after_the_window_there_is_no_dispute(still: Any, refused: Any, tmp_path: Path) -> None:

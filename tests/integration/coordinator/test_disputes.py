@@ -29,7 +29,7 @@ from p2p.testing.claiming import (
     window_passes,
     work,
 )
-from p2p.testing.disputing import Cli, disputed, shown
+from p2p.testing.disputing import Cli, claimed_with, dispute_on_chain, disputed, shown
 from p2p.testing.marketplace import MovableClock
 
 
@@ -207,6 +207,28 @@ async def test_a_node_gives_everything_back(still: Any, cli: Cli, tmp_path: Path
     assert await still.balance(buyer.signer.address) == START_UNITS
     await agrees(still, job_id)
     assert (await shown(cli, job_id))["state"] == "conceded"
+
+
+async def test_a_dispute_that_was_decided_before_it_was_seen(
+    still: Any, arbiter: Signer, cli: Cli, tmp_path: Path
+) -> None:
+    """The engine said nothing, and the arbiter was quicker than our look at the chain."""
+    buyer, node, job_id, kept = await claimed_with(still, tmp_path / "out")
+    owner, used = buyer.signer.address, still.job(job_id).used_units
+    await dispute_on_chain(still, buyer, job_id)
+    resolve = await still.chain.prepare_resolve(arbiter, owner, JobId(job_id), used // 2)
+    await still.chain.send_and_confirm(resolve)
+    await noticed(still, job_id)
+    await check_paid(still, buyer, node, job_id, used // 2)
+    found = await shown(cli, job_id)
+    assert (found["state"], found["decided_units"], found["arbiter"]) == (
+        "resolved",
+        used // 2,
+        arbiter.address,
+    )
+    assert (await buyer.show(job_id)).review.claimed_units == used
+    assert kept.notice is not None
+    assert kept.notice.state is DisputeState.RESOLVED
 
 
 async def test_nobody_decides(still: Any, cli: Cli, tmp_path: Path) -> None:

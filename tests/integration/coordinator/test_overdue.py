@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from coordinator.service.audit import audit
+from coordinator.service.overdue import end_expired
 from p2p.core.ids import JobId
 from p2p.core.limits import (
     ATTEMPT_SLACK_S,
@@ -20,6 +22,21 @@ from p2p.core.limits import (
 )
 from p2p.core.messages.nodes import Assignment, HeldJob
 from p2p.core.states import FailureCode, JobState
+from p2p.testing.claiming import move
+from p2p.testing.marketplace import MovableClock
+
+
+@pytest.fixture(scope="module")
+def localnet(tmp_path_factory: pytest.TempPathFactory, new_localnet: Any) -> Iterator[Any]:
+    """A chain of this file alone, for its clock is moved."""
+    with new_localnet(tmp_path_factory.mktemp("overdue")) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def still_world(make_world: Any, chain_clock: MovableClock) -> AsyncIterator[Any]:
+    async with make_world(run=False, clock=chain_clock) as world:
+        yield world
 
 
 async def _assigned(world: Any, **config: Any) -> tuple[Any, Any, Any]:
@@ -82,7 +99,7 @@ async def test_after_a_restart_nodes_are_heard_first(still_world: Any) -> None:
 
 async def _past_the_deadline(world: Any, buyer: Any, job_id: str) -> None:
     on_chain = await world.chain.existing_job(buyer.signer.address, JobId(job_id))
-    world.clock.ahead_s += on_chain.deadline_s + CHAIN_CLOCK_SLACK_S - world.clock.now_s() + 1
+    await move(world, on_chain.deadline_s + CHAIN_CLOCK_SLACK_S - world.clock.now_s() + 2)
 
 
 async def _is_given_back(world: Any, buyer: Any, job_id: str) -> None:
@@ -105,6 +122,14 @@ async def test_a_job_that_no_node_took_before_its_deadline_is_given_back(still_w
     job = world.job(view.job_id)
     assert (job.status, job.failure_code) == (JobState.FAILED, FailureCode.EXPIRED)
     await _is_given_back(world, buyer, view.job_id)
+
+
+async def test_a_clock_of_ours_that_is_wrong_ends_no_job(still_world: Any) -> None:
+    world = still_world
+    view = await (await world.buyer()).submit()
+    world.clock.ahead_s += 400 * 24 * 3600
+    await world.coordinator.sweeps.reconcile()
+    assert world.job(view.job_id).status is JobState.QUEUED
 
 
 async def _delivered(world: Any) -> tuple[Any, Any, Any]:
@@ -146,8 +171,8 @@ async def test_a_settlement_under_way_is_left_alone(still_world: Any) -> None:
     buyer, _, view = await _delivered(world)
     offer = await buyer.accept(view.job_id, (await buyer.show(view.job_id)).statement)
     await buyer.countersign(view.job_id, offer)
-    await _past_the_deadline(world, buyer, view.job_id)
-    await world.coordinator.sweeps.reconcile()
+    now_s = world.clock.now_s()
+    assert world.db.transact(lambda tx: end_expired(tx, view.job_id, now_s)) is None
     await _work(world, view.job_id)
     assert world.job(view.job_id).status is JobState.SETTLED
 

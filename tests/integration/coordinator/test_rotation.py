@@ -16,8 +16,13 @@ from p2p.chain.browser import answer_with
 from p2p.chain.faucet import faucet
 from p2p.chain.instructions import Role
 from p2p.chain.keys import Signer, load_keypair, new_keypair_in
+from p2p.chain.sponsored import SponsoredCall, call_instruction
+from p2p.chain.transaction import build_message
 from p2p.core.errors import CyxWizError
+from p2p.core.ids import JobId
 from p2p.core.limits import OFFICE_FRESH_S
+from p2p.core.messages.estimates import Estimate, EstimateRequest
+from p2p.core.messages.sponsor import SponsoredAction, SponsorReply, SponsorRequest
 from p2p.core.money import Asset
 from p2p.core.states import JobState
 
@@ -155,3 +160,37 @@ async def test_settings_are_noticed_while_it_runs(still_world: World) -> None:
     await world.coordinator.office.look()
     another = await world.buyer()
     assert (await another.submit()).fee_bps == 300
+
+
+async def test_an_asset_that_was_stopped_is_not_quoted(still_world: World, refused: Any) -> None:
+    """Nor estimated, nor are fees of its jobs paid; another asset goes on, and so does what is open."""
+    world = still_world
+    in_usdc, in_sol = await world.buyer(), await world.buyer(Asset.SOL)
+    spec = in_usdc.spec(gpu_type="cpu")
+    open_job = await in_usdc.submit(gpu_type="cpu")
+    session, until_s = Signer.generate(), await world.chain.chain_time_s() + 3600
+    await world.chain.authorize(in_usdc.signer, session.address, Asset.USDC, 5_000_000, until_s)
+    await sign(world, "admin", await administration.disable_asset(world.chain, Asset.USDC))
+    world.clock.ahead_s += OFFICE_FRESH_S + 1
+    with refused("asset_stopped"):
+        await in_usdc.quote(spec)
+    with refused("asset_stopped"):
+        await in_usdc.call(
+            "offers.estimate", EstimateRequest(spec.config, Asset.USDC, spec.input_bytes), Estimate
+        )
+    with refused("asset_stopped"):
+        await top_up(world, in_usdc, session.address, open_job.job_id)
+    await in_sol.submit(gpu_type="cpu", asset=Asset.SOL)
+    await sign(world, "admin", await administration.add_asset(world.chain, Asset.USDC))
+    await world.coordinator.office.look()
+    await in_usdc.quote(spec)
+    await top_up(world, in_usdc, session.address, open_job.job_id)
+
+
+async def top_up(world: World, buyer: Any, session: Any, job_id: str) -> None:
+    """Have the coordinator sign as fee payer that a session key adds a unit to a job's deposit."""
+    chain, payer = world.chain, world.localnet.coordinator.address
+    call = SponsoredCall(SponsoredAction.TOP_UP, session, buyer.signer.address, JobId(job_id), Asset.USDC, 1)
+    message = build_message([call_instruction(call, chain.chain, payer)], payer, await chain.recent())
+    request = SponsorRequest(call.action, call.job_id, call.actor, message, call.units)
+    await buyer.call("chain.sponsor", request, SponsorReply)

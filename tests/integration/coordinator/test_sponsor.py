@@ -11,6 +11,7 @@ import trio
 from coordinator.domain.settings import Settings
 from coordinator.service.audit import audit
 from p2p.chain.accounts import JOB_BYTES, rent_lamports
+from p2p.chain.escrow import EscrowClient
 from p2p.chain.keys import Signer
 from p2p.chain.sponsored import SponsoredCall, call_instruction
 from p2p.chain.transaction import assemble, build_message, sign_message
@@ -334,3 +335,30 @@ async def test_what_never_landed_is_given_up(still_world: Any) -> None:
     world.clock.ahead_s += SPONSORED_LOOK_S
     assert await world.coordinator.rents.sweep() >= 1
     assert rows(world, call.job_id) == [{"state": "done"}]
+
+
+async def test_a_rent_is_followed_though_no_node_keeps_the_history(
+    still_world: Any, monkeypatch: Any
+) -> None:
+    """The accounts themselves tell: a coordinator that was away for a week finds what it paid for."""
+    world, someone = still_world, await poor(still_world)
+    _, job_id = await someone.open()
+    terms, call = await someone.quoted()
+    await someone.sign(call, terms)  # and never sends it
+    own, own_call = await someone.quoted()
+    await someone.sign(own_call, own)
+    await someone.buyer.open_escrow(own)  # with SOL of his own, in the end
+    with world.db.raw() as connection:
+        connection.execute("UPDATE sponsored SET last_valid_height = 0")
+    ask = EscrowClient._ask_at
+
+    async def forgetful(chain: Any, url: str, method: str, *params: object) -> object:
+        reply: Any = await ask(chain, url, method, *params)
+        if method == "getSignatureStatuses":
+            return {**reply, "value": [None]}
+        return 10**9 if method == "getFirstAvailableBlock" else reply
+
+    monkeypatch.setattr(EscrowClient, "_ask_at", forgetful)
+    await settle_rows(world, job_id, "open")
+    await settle_rows(world, call.job_id, "done")
+    await settle_rows(world, own_call.job_id, "done")

@@ -327,6 +327,9 @@ DATABASE_STATEMENT_TIMEOUT_S = 30.0
 DATABASE_TRANSACTION_RETRIES_MAX = 5
 DATABASE_START_S = 90.0  # a start after a crash replays the log first
 DATABASE_STOP_S = 30.0
+USAGE_PERIOD_S = 2.0  # how often a node samples what a container uses
+USAGE_SAMPLES_MAX = 50_000  # of one attempt: the longest job, sampled all the time
+USAGE_SAMPLES_PER_REPLY_MAX = 2000
 DOCKER_PATIENCE_S = 300.0  # for a Docker daemon that restarts under a running job
 LOG_DRAIN_S = 30.0
 
@@ -343,6 +346,7 @@ ENGINE_POLL_S = 3.0  # a job that runs is looked at this often between its event
 SETTLE_AGAIN_S = 20.0  # a settlement that does not come is asked for again
 LOG_IDLE_MAX_S = 120.0  # a log stream that brings nothing for so long is opened anew
 LIVE_METRICS_MAX = 64
+USAGE_CALL_TIMEOUT_S = 5.0
 METRICS_READ_MAX_BYTES = 2 * MIB  # of a log, looked through for one answer
 METRICS_VALUES_PER_REPLY_MAX = 10_000
 EVENTS_ASK_S = 20.0  # how long a question for events may wait at the coordinator

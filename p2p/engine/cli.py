@@ -20,7 +20,7 @@ from p2p.engine.cli_dispute import dispute
 from p2p.engine.cli_join import join
 from p2p.engine.cli_local import agent, local
 from p2p.engine.cli_login import login
-from p2p.engine.cli_look import estimate, measure
+from p2p.engine.cli_look import LOOKING
 from p2p.engine.cli_run import attend, exit_code, job_options, say_detached, send
 from p2p.engine.cli_sample import sample
 from p2p.engine.cli_view import print_pairs
@@ -38,7 +38,7 @@ def cyxwiz() -> None:
     """Run PyTorch scripts on other people's GPUs; pay only for work that completed."""
 
 
-for _command in (login, wallet, dispute, estimate, measure, local, agent, join, sample):
+for _command in (login, wallet, dispute, *LOOKING, local, agent, join, sample):
     cyxwiz.add_command(_command)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from p2p.core.errors import Bug, ExitCode
-from p2p.engine import render
+from p2p.core.text import clean_line
+from p2p.engine import render_look
 from p2p.engine.cli_money import ask
 from p2p.engine.cli_run import config_options, config_params, input_options, input_params
 from p2p.engine.cli_view import print_pairs
@@ -35,7 +36,7 @@ def measure(as_json: bool, **options: Any) -> int:
     if as_json:
         cli.print_json(found)
     else:
-        print_pairs(render.measure_lines(found))
+        print_pairs(render_look.measure_lines(found))
     return ExitCode.FAILED if found["problems"] else ExitCode.OK
 
 
@@ -58,7 +59,7 @@ def metrics(job: str, as_csv: bool, as_json: bool) -> None:
     """The values that JOB has printed so far."""
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other.")
-    found = cli.run_async(_metrics, job)
+    found = cli.run_async(_whole, "metrics", job, "rows", ("epoch", "offset", "line"))
     if as_json:
         cli.print_json(found)
         return
@@ -66,19 +67,36 @@ def metrics(job: str, as_csv: bool, as_json: bool) -> None:
     if as_csv:
         click.echo(metrics_csv(rows), nl=False)
     else:
-        cli.print_table(render.METRIC_COLUMNS, render.metric_cells(rows), "It has printed no values so far.")
+        cli.print_table(
+            render_look.METRIC_COLUMNS, render_look.metric_cells(rows), "It has printed no values so far."
+        )
 
 
-async def _metrics(job: str) -> Json:
-    """All answers as one."""
+@click.command()
+@click.argument("job")
+@json_option
+def usage(job: str, as_json: bool) -> None:
+    """What the container of JOB uses: CPU, memory, disk, GPU."""
+    found = cli.run_async(_whole, "usage", job, "samples", ("epoch", "after"))
+    if found["problem"] is not None:
+        cli.say(f"The node was not asked now: {clean_line(found['problem']['what'], 300)}")
+    if as_json:
+        cli.print_json(found)
+    else:
+        cells = render_look.usage_cells(found)
+        cli.print_table(render_look.USAGE_COLUMNS, cells, "Nothing is known of its container so far.")
+
+
+async def _whole(name: str, job: str, items: str, cursor: tuple[str, ...]) -> Json:
+    """The answers of a command that has a cursor, as one."""
     client = EngineClient(find_home())
     await client.ensure_running()
-    found: Json = await client.call("metrics", job=job)
+    found: Json = await client.call(name, job=job)
     while found["more"]:
-        cursor = {name: found[name] for name in ("epoch", "offset", "line")}
-        fresh = await client.call("metrics", job=found["job_id"], **cursor)
+        after = {field: found[field] for field in cursor}
+        fresh = await client.call(name, job=found["job_id"], **after)
         begun_anew = fresh["epoch"] != found["epoch"]
-        found = {**fresh, "rows": fresh["rows"] if begun_anew else found["rows"] + fresh["rows"]}
+        found = {**fresh, items: fresh[items] if begun_anew else found[items] + fresh[items]}
     return found
 
 
@@ -91,4 +109,8 @@ def estimate(as_json: bool, **options: Any) -> None:
     if as_json:
         cli.print_json(found)
     else:
-        print_pairs(render.estimate_lines(found))
+        print_pairs(render_look.estimate_lines(found))
+
+
+LOOKING = (estimate, measure, metrics, usage)
+"""The commands of this module."""

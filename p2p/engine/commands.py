@@ -98,6 +98,12 @@ COMMANDS: tuple[Command, ...] = (
         needs=("job",),
         takes=("epoch", "offset", "line"),
     ),
+    Command(
+        "usage",
+        "What the job's container uses over time; ``epoch``, ``after``: where an answer ended.",
+        needs=("job",),
+        takes=("epoch", "after"),
+    ),
     Command("fetch", "Put the results into a folder, or try again now.", needs=("job",), takes=("out",)),
     Command("cancel", "Cancel a job.", needs=("job",)),
     Command("dispute_terms", "The claim of a job, and what disputing it means.", needs=("job",)),

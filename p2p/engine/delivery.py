@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from p2p.core.errors import EnvironmentFailure, Refused, UserError
+from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused, UserError
 from p2p.core.limits import OUTPUTS_KEPT_S, SETTLE_AGAIN_S
 from p2p.core.manifest import Manifest, make_manifest
 from p2p.core.messages.auth import Ack
@@ -25,6 +26,7 @@ from p2p.engine.live import Direction, Transfer
 from p2p.engine.metric_reading import log_rows, metrics_csv
 from p2p.engine.results import STATEMENT, ResultFolder
 from p2p.engine.settling import accept_offer, check_delivered
+from p2p.engine.usage import collect_usage
 from p2p.net.bulk import ChunkRef, pull_chunks
 from p2p.store.engine import JobRow
 from p2p.store.stages import Stage
@@ -46,6 +48,8 @@ async def fetch(engine: Engine, job: JobRow) -> JobRow:
     folder = ResultFolder(Path(job.out_folder), job.job_id, manifest)
     missing = await trio.to_thread.run_sync(folder.prepare)
     await _pull(engine, view, folder, manifest, missing, grant)
+    with suppress(CyxWizError):  # nothing hangs on it
+        await collect_usage(engine, view)
     log = engine.log(job.job_id, job.epoch)
     await _require_log(engine, job, log, statement)
     files = await trio.to_thread.run_sync(_describe, signed, statement, log)

@@ -13,6 +13,7 @@ from p2p.engine.estimating import estimate
 from p2p.engine.measuring import measure
 from p2p.engine.metric_reading import read_metrics
 from p2p.engine.parameters import Params, asset_of, count_of, job_of, path_of
+from p2p.engine.usage import read_usage
 from p2p.engine.working import Report, items_of
 from p2p.local.server import Handler, StreamHandler
 
@@ -26,7 +27,7 @@ class InsightApi:
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers of commands with one answer."""
-        return {"estimate": self.estimate, "metrics": self.metrics}
+        return {"estimate": self.estimate, "metrics": self.metrics, "usage": self.usage}
 
     def streams(self) -> dict[str, StreamHandler]:
         """The handlers of commands that stream."""
@@ -45,6 +46,10 @@ class InsightApi:
     async def metrics(self, params: Params) -> Params:
         """``metrics``."""
         return await read_metrics(self._engine, await job_of(self._engine, params), params)
+
+    async def usage(self, params: Params) -> Params:
+        """``usage``."""
+        return await read_usage(self._engine, await job_of(self._engine, params), params)
 
     async def estimate(self, params: Params) -> Params:
         """``estimate``."""

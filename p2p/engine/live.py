@@ -51,7 +51,8 @@ class Transfer:
 @dataclass(slots=True)
 class LiveJob:
     """One job's news: ``log`` is rung when its log has grown, ``news`` when anything else has changed,
-    ``retry`` when somebody did something about what stopped it."""
+    ``retry`` when somebody did something about what stopped it. ``usage_limits``: cores and memory of its
+    container; ``usage_ended``: the attempt all of whose samples are here."""
 
     job_id: str
     news: Signal = field(default_factory=Signal)
@@ -60,6 +61,9 @@ class LiveJob:
     transfer: Transfer | None = None
     progress: Progress = field(default_factory=Progress)
     metrics: dict[str, float] = field(default_factory=dict)
+    usage_lock: trio.Lock = field(default_factory=trio.Lock)
+    usage_limits: tuple[float, int] | None = None
+    usage_ended: int = 0
 
 
 class LiveJobs:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from p2p.core.money import Asset, format_amount, format_usd
@@ -19,9 +18,8 @@ REFUND_RULE = (
     "only seconds that ran are paid, and only for verified results; the rest comes back at once. "
     "If the job fails, all of it comes back."
 )
-_NAME_MAX_CHARS = 40
-_LEFT_OUT_SHOWN = 10
-_DETAIL_MAX_CHARS = 300
+NAME_MAX_CHARS = 40
+DETAIL_MAX_CHARS = 300
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 _STATE_WORDS = {
@@ -95,7 +93,7 @@ def moment(at_s: float | None) -> str:
 def event_line(event: Json) -> str:
     """One line of a timeline."""
     word = _STATE_WORDS.get(event["state"], event["state"])
-    detail = clean_line(event["detail"], _DETAIL_MAX_CHARS)
+    detail = clean_line(event["detail"], DETAIL_MAX_CHARS)
     return f"{clock(event['at_s'])}  {word}" + (f"  ({detail})" if detail else "")
 
 
@@ -145,72 +143,10 @@ def market_lines(found: Json) -> Iterator[tuple[str, str]]:
     yield "estimate", f"{most} if the whole time limit is used{spread}"
 
 
-def estimate_lines(found: Json) -> Iterator[tuple[str, str]]:
-    """What ``cyxwiz estimate`` says."""
-    yield from market_lines(found)
-    fee = f"{found['fee_bps'] / 100:g} % of what is used, at most {amount(found, found['fee_units'])}"
-    yield "fee", f"{fee}; it is part of the rate"
-    yield "refund", REFUND_RULE
-    yield "wait", wait_words(found)
-
-
-def measure_lines(found: Json) -> Iterator[tuple[str, str]]:
-    """What ``cyxwiz measure`` says."""
-    known = f", {size(found['known_bytes'])} of it hashed before" if found["known_bytes"] else ""
-    yield "upload", f"{files(found['files'])}, {size(found['bytes'])}{known}"
-    for number, item in enumerate(found["left_out"][:_LEFT_OUT_SHOWN]):
-        yield "" if number else "left out", f"{clean_line(item['path'], 200)} (fits {item['pattern']})"
-    if (more := found["left_out_count"] - _LEFT_OUT_SHOWN) > 0:
-        yield "", f"and {more} more"
-    for problem in found["problems"]:
-        for number, line in enumerate(error_from_json(problem).lines()):
-            yield "" if number else problem["field"], clean_line(line, _DETAIL_MAX_CHARS)
-    if (more := found["problem_count"] - len(found["problems"])) > 0:
-        yield "", f"and {more} more problems"
-    if not found["problems"]:
-        yield "problems", "none"
-
-
-METRIC_COLUMNS = ("NAME", ">VALUES", ">FIRST", ">LAST", ">LEAST", ">MOST")
-
-
-def metric_cells(rows: Iterable[tuple[int, dict[str, float]]]) -> list[list[str]]:
-    """One row per series, in the order in which they appear."""
-    series: dict[str, list[float]] = {}
-    for _, values in rows:
-        for name, value in values.items():
-            series.setdefault(name, []).append(value)
-    return [
-        [clean_name(name, _NAME_MAX_CHARS), str(len(found)), *(f"{value:g}" for value in _ends(found))]
-        for name, found in series.items()
-    ]
-
-
-def _ends(values: list[float]) -> tuple[float, ...]:
-    """The first, last, least and most; what is not a number is neither least nor most."""
-    known = [value for value in values if not math.isnan(value)] or values
-    return values[0], values[-1], min(known), max(known)
-
-
-def wait_words(found: Json) -> str:
-    """How long a job would wait for a node, and how that is known."""
-    if found["slots"] == 0:
-        return "not known: no node that is online could run it"
-    if found["wait_s"] is None:
-        return "not known: all that could run it are busy, and no such job has completed within a day"
-    if found["wait_s"] == 0:
-        return "none: a node is free"
-    return (
-        f"about {duration(found['wait_s'])}: {found['jobs_ahead']} ahead, {found['slots']} places, "
-        f"{found['slots_free']} free; the last {found['sampled_jobs']} such jobs took "
-        f"{duration(found['mean_run_s'])} on average"
-    )
-
-
 def misfit_lines(misfits: list[Json], nodes_online: int) -> Iterator[str]:
     """Why nodes don't fit, per rule."""
     for misfit in misfits:
-        yield f"{misfit['nodes']} of {nodes_online} nodes {clean_line(misfit['words'], _DETAIL_MAX_CHARS)}"
+        yield f"{misfit['nodes']} of {nodes_online} nodes {clean_line(misfit['words'], DETAIL_MAX_CHARS)}"
 
 
 def status_line(job: Json) -> str:
@@ -246,7 +182,7 @@ def job_cells(job: Json) -> list[str]:
     cost = amount(job, job["cost"]["used_units"] if paid else job["used_units"])
     return [
         short(job["job_id"]),
-        clean_name(job["name"], _NAME_MAX_CHARS),
+        clean_name(job["name"], NAME_MAX_CHARS),
         job["state"] + (" (cancelling)" if job["cancel_wanted"] and not job["final"] else ""),
         job["gpu_class"] or job["gpu_type"],
         progress,
@@ -269,7 +205,7 @@ def ending_lines(job: Json) -> Iterator[tuple[str, str]]:
             f"every chunk matches the node's signed statement (root {job['verified_root'][:16]}…)",
         )
     elif job["failure"]:
-        detail = clean_line(job["detail"], _DETAIL_MAX_CHARS)
+        detail = clean_line(job["detail"], DETAIL_MAX_CHARS)
         reason = str(job["failure_words"])
         yield "failed", detail if detail.startswith(reason) else f"{reason} {detail}".strip()
     else:
@@ -346,7 +282,7 @@ def review_lines(job: Json) -> Iterator[tuple[str, str]]:
 
 def show_lines(job: Json) -> Iterator[tuple[str, str]]:
     """The head of ``cyxwiz show``."""
-    yield "job", f"{job['job_id']}  {clean_name(job['name'], _NAME_MAX_CHARS)}"
+    yield "job", f"{job['job_id']}  {clean_name(job['name'], NAME_MAX_CHARS)}"
     yield "state", status_line(job)
     if job["node_peer_id"]:
         attempt = f", attempt {job['attempt']}" if job["attempt"] > 1 else ""
@@ -362,7 +298,7 @@ def show_lines(job: Json) -> Iterator[tuple[str, str]]:
             yield "", line
     if job["problem"]:
         for number, line in enumerate(error_from_json(job["problem"]).lines()):
-            yield "" if number else "problem", clean_line(line, _DETAIL_MAX_CHARS)
+            yield "" if number else "problem", clean_line(line, DETAIL_MAX_CHARS)
     result = job["result"]
     if result:
         verified = "verified" if result["verified"] else "not fetched yet"

@@ -36,7 +36,9 @@ from p2p.node.settings import NodeSettings
 from p2p.node.spool import Spool
 from p2p.node.supervisor import Services, Supervisor
 from p2p.node.tools import remove_tree
+from p2p.node.usage import samples_in
 from p2p.store.node import JobRecord, Phase
+from p2p.store.samples import SampleFile
 from p2p.wire.codec import encode
 
 _LOG = logging.getLogger(__name__)
@@ -92,6 +94,10 @@ class Jobs:
         if supervisor is not None:
             return supervisor.spool
         return Spool(self._folder(record.key) / "log", record.log_bytes, ended=True)
+
+    def samples(self, record: JobRecord) -> SampleFile:
+        """What the container of any attempt used; empty once its log is not kept any more."""
+        return samples_in(self._folder(record.key))
 
     # -- start
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+import trio
+
 from p2p.core.errors import Refused, UserError
+from p2p.core.limits import USAGE_SAMPLES_MAX, USAGE_SAMPLES_PER_REPLY_MAX
 from p2p.core.messages.auth import Ack
 from p2p.core.messages.nodes import Assignment, StopOrder
 from p2p.core.messages.transfer import (
@@ -15,10 +18,12 @@ from p2p.core.messages.transfer import (
     ReceivedNotice,
     Side,
 )
+from p2p.core.messages.usage import UsageReply, UsageRequest
 from p2p.net.bulk import BulkServer
 from p2p.net.peer import Call, Peer
 from p2p.node.jobs import Jobs
 from p2p.node.spool import log_gone
+from p2p.node.supervisor import may_still_print
 from p2p.node.transfer import OutputSource
 from p2p.store.node import JobRecord, NodeTables
 from p2p.wire.codec import decode, encode
@@ -38,6 +43,7 @@ class Serving:
         peer.serve("job.assign", self.assign)
         peer.serve("job.stop", self.stop)
         peer.serve("files.manifest", self.manifest)
+        peer.serve("job.usage", self.usage)
         peer.serve("job.received", self.received)
         peer.serve_stream("logs.follow", self.follow)
         BulkServer(peer, self._outputs)
@@ -103,6 +109,18 @@ class Serving:
             ended = spool.ended and offset + len(data) >= spool.size_bytes
             yield encode(LogItem(offset, data, ended))
             offset += len(data)
+
+    async def usage(self, call: Call) -> bytes:
+        """``job.usage``: what the job's container used, after the samples that its engine has."""
+        request = decode(UsageRequest, call.payload)
+        if not 0 <= request.after <= USAGE_SAMPLES_MAX:
+            raise UserError("bad_offset", f"An attempt has at most {USAGE_SAMPLES_MAX} samples.")
+        record = await self._own_job(call, request.job_id, request.epoch)
+        ended = not may_still_print(record.phase)  # before the samples are read, which come until then
+        file = self._jobs.samples(record)
+        found = await trio.to_thread.run_sync(file.read, request.after, USAGE_SAMPLES_PER_REPLY_MAX)
+        more = len(found) == USAGE_SAMPLES_PER_REPLY_MAX
+        return encode(UsageReply(found, more, ended, record.cpus, record.memory_bytes))
 
     async def _own_job(self, call: Call, job_id: str, epoch: int) -> JobRecord:
         """The attempt, if the caller is its engine; the same answer whether it is not or there is none."""

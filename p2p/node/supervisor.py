@@ -34,6 +34,7 @@ from p2p.node.spool import Spool
 from p2p.node.staging import Progress, Staging
 from p2p.node.tools import known_error, patiently, remove_tree
 from p2p.node.transfer import OutputSource
+from p2p.node.usage import supervise_sampled
 from p2p.store.node import PHASES, JobRecord, NodeTables, Phase
 from p2p.wire.codec import decode, encode
 
@@ -226,7 +227,7 @@ class Supervisor:
         keeper = LogKeeper(runner, spec, self.spool, self._commit_log)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keeper.follow, self.record.log_cursor)
-            report = await runner.supervise(spec)
+            report = await supervise_sampled(runner, spec, self.folder, self._services.clock)
         self.spool.end()
         failure, detail = report.failure, report.words
         if failure is not None and restarted_since(self.record.started_at_s, report.finished_at_s):

@@ -44,6 +44,7 @@ from p2p.core.messages.jobs import (
     Terms,
 )
 from p2p.core.messages.transfer import LogItem, LogRequest, ManifestReply, ManifestRequest, ReceivedNotice
+from p2p.core.messages.usage import UsageReply, UsageRequest, UsageSample
 from p2p.core.money import USD_MICROS, Asset, cost_units, usd_to_units
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import DisputeState, JobState
@@ -72,12 +73,15 @@ class ScriptedNode:
         default_factory=lambda: {"model.pt": b"weights" * 1000, "a/b.txt": b"x"}
     )
     lie: Callable[[Manifest], Manifest] = lambda manifest: manifest
+    samples: list[UsageSample] = field(default_factory=list)
+    samples_ended: bool = True
 
     def attach(self) -> None:
         """Serve on the node's peer."""
         self.source = InputSource()
         self.peer.serve("files.manifest", self._manifest)
         self.peer.serve("job.received", self._received)
+        self.peer.serve("job.usage", self._usage)
         self.peer.serve_stream("logs.follow", self._follow)
         BulkServer(self.peer, self.source)
 
@@ -98,6 +102,11 @@ class ScriptedNode:
     async def _received(self, call: Call) -> bytes:
         self.received.append(decode(ReceivedNotice, call.payload).job_id)
         return encode(Ack())
+
+    async def _usage(self, call: Call) -> bytes:
+        after = decode(UsageRequest, call.payload).after
+        page, left = self.samples[after : after + 2], len(self.samples) - after
+        return encode(UsageReply(tuple(page), left > 2, self.samples_ended, 2.0, 2**30))
 
     async def _follow(self, call: Call) -> AsyncGenerator[bytes, None]:
         offset = decode(LogRequest, call.payload).offset

@@ -29,11 +29,22 @@ from p2p.wire.gen.cyxwiz.v1 import (
     nodes_pb2,
     sponsor_pb2,
     transfer_pb2,
+    usage_pb2,
 )
 
 T = TypeVar("T")
 
-_MODULES = (common_pb2, auth_pb2, nodes_pb2, jobs_pb2, transfer_pb2, disputes_pb2, sponsor_pb2, estimates_pb2)
+_MODULES = (
+    common_pb2,
+    auth_pb2,
+    nodes_pb2,
+    jobs_pb2,
+    transfer_pb2,
+    disputes_pb2,
+    sponsor_pb2,
+    estimates_pb2,
+    usage_pb2,
+)
 _SCALARS = (int, str, bytes, float, bool)
 
 

@@ -242,6 +242,10 @@ class Runner:
             return None
         return await trio.to_thread.run_sync(read_usage, state.pid)
 
+    async def output_bytes(self, spec: RunSpec) -> int:
+        """How much the job's output file system holds; 0 where the output has none of its own."""
+        return await trio.to_thread.run_sync(volume.used_bytes, self.folders(spec).mount)
+
     async def stop(
         self, spec: RunSpec, failure: FailureCode, detail: str, grace_s: float | None = None
     ) -> None:

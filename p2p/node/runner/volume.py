@@ -102,6 +102,14 @@ def is_mounted(at: Path) -> bool:
     return at.resolve() in mounts_below(at.parent)
 
 
+def used_bytes(at: Path) -> int:
+    """What the file system at ``at`` holds; 0 where none is mounted."""
+    if not is_mounted(at):
+        return 0
+    found = os.statvfs(at)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+
 def is_full(at: Path) -> bool:
     """Whether the file system at ``at`` has no room for another block or another file."""
     found = os.statvfs(at)

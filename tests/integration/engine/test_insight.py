@@ -10,6 +10,12 @@ import pytest
 
 from p2p.core.errors import UserError
 from p2p.core.limits import MEASURE_STEP_FILES
+from p2p.core.messages.usage import UsageSample
+from p2p.core.states import JobState
+from p2p.engine.context import view_of
+from p2p.net.identity import PeerIdentity
+
+NOBODY = PeerIdentity.ephemeral().peer_id
 
 
 async def test_an_estimate_needs_no_script(world: Any) -> None:
@@ -125,3 +131,40 @@ async def test_metrics_are_followed_from_where_the_last_look_ended(world: Any) -
         assert second["rows"] == [{"line": 2, "epoch": 2.0, "step": None, "values": {"loss": "nan"}}]
         assert second["complete"]
         assert len((await metrics({"job": job_id, **cursor, "epoch": 7}))["rows"]) == 2
+
+
+def sample(at_s: float) -> UsageSample:
+    return UsageSample(at_s, 50.0, 2**20, 7, 3)
+
+
+async def test_usage_is_asked_of_the_node_and_stays_when_the_node_is_gone(world: Any) -> None:
+    world.node.samples, world.node.samples_ended = [sample(n) for n in range(5)], False
+    async with world.engine() as running:
+        job_id = await world.submit(running)
+        usage = running.api.handlers()["usage"]
+        none = await usage({"job": job_id})
+        assert (none["samples"], none["complete"], none["cpus"]) == ([], False, None)
+        await world.coordinator.run(job_id)
+        await running.until(job_id, lambda job: job.epoch == 1)
+        found = await usage({"job": job_id})
+        assert [each["at_s"] for each in found["samples"]] == [0, 1, 2, 3, 4]
+        assert (found["cpus"], found["memory_limit_bytes"], found["complete"]) == (2.0, 2**30, False)
+        world.node.samples, world.node.samples_ended = [*world.node.samples, sample(5)], True
+        more = await usage({"job": job_id, "epoch": found["epoch"], "after": found["after"]})
+        assert ([each["at_s"] for each in more["samples"]], more["complete"]) == ([5], True)
+    world.coordinator.move(job_id, JobState.RUNNING, node_addresses=(), node_peer_id=NOBODY)
+    async with world.engine() as running:
+        await running.until(job_id, lambda job: view_of(job).node_peer_id == NOBODY)
+        kept = await running.api.handlers()["usage"]({"job": job_id})
+        assert len(kept["samples"]) == 6
+        assert kept["problem"]["code"] == "peer_unreachable"
+
+
+async def test_samples_that_cannot_be_are_not_kept(world: Any) -> None:
+    world.node.samples = [sample(float("nan"))]
+    async with world.engine() as running:
+        job_id = await world.submit(running)
+        await world.coordinator.run(job_id)
+        await running.until(job_id, lambda job: job.epoch == 1)
+        found = await running.api.handlers()["usage"]({"job": job_id})
+        assert (found["samples"], found["problem"]["code"]) == ([], "bad_message")

@@ -42,6 +42,7 @@ from p2p.core.messages.transfer import (
     ReceivedNotice,
     Side,
 )
+from p2p.core.messages.usage import UsageReply, UsageRequest
 from p2p.core.money import Asset
 from p2p.core.paths import Home
 from p2p.core.states import JobState
@@ -295,6 +296,16 @@ class Engine:
             self.peer, node, reply.grant, [BulkRef(r.hash, r.size_bytes) for r in refs], sink, addrs=addrs
         )
         return {entry.path: b"".join(sink.chunks[h] for h in entry.chunks) for entry in manifest.files}
+
+    async def usage(self, node: str, addrs: tuple[str, ...], job: Assignment) -> UsageReply:
+        """What its container used, once there is something."""
+        request = encode(UsageRequest(job.job_id, job.epoch, 0))
+        with trio.fail_after(DEADLINE_S):
+            while True:
+                reply = decode(UsageReply, await self.peer.call(node, "job.usage", request, addrs=addrs))
+                if reply.samples:
+                    return reply
+                await trio.sleep(0.2)
 
     async def received(self, node: str, addrs: tuple[str, ...], job: Assignment) -> None:
         notice = ReceivedNotice(job.job_id, job.epoch)

@@ -107,6 +107,10 @@ async def test_an_order_to_stop_ends_a_running_job(coordinator: Any, engine: Any
         job = engine.job({"train.py": script}, config=JobConfig(timeout_s=900))
         assert (await coordinator.assign(job)).accepted
         await coordinator.until_state(JobState.RUNNING)
+        used = await engine.usage(coordinator.node, agent.peer.addresses, job)
+        assert (used.cpus, used.memory_bytes, used.ended) == (1.0, 1 << 30, False)
+        assert used.samples[0].memory_bytes > 1 << 20
+        assert used.samples[0].processes >= 1
         refused = await coordinator.assign(engine.job({"train.py": script}))
         assert not refused.accepted
         assert "free" in refused.reason

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from p2p.core.states import DisputeState
 from p2p.core.text import is_clean
-from p2p.engine import render
+from p2p.engine import render, render_look
 
 EVIL = "\x1b]0;owned\x07\x1b[2Jname\u202e\r\nnext"
 
@@ -299,4 +299,4 @@ def test_a_claim_and_its_dispute_are_shown_clean() -> None:
     ],
 )
 def test_a_wait_says_how_it_is_known(wait: dict[str, Any], words: str) -> None:
-    assert render.wait_words(wait).startswith(words)
+    assert render_look.wait_words(wait).startswith(words)

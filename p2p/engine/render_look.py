@@ -1,0 +1,119 @@
+"""What the answers of commands that only look are to people. No terminal in here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+from p2p.core.text import clean_line, clean_name
+from p2p.engine.render import (
+    DETAIL_MAX_CHARS,
+    NAME_MAX_CHARS,
+    REFUND_RULE,
+    Json,
+    amount,
+    duration,
+    files,
+    market_lines,
+    size,
+)
+from p2p.local.protocol import error_from_json
+
+_LEFT_OUT_SHOWN = 10
+
+
+def estimate_lines(found: Json) -> Iterator[tuple[str, str]]:
+    """What ``cyxwiz estimate`` says."""
+    yield from market_lines(found)
+    fee = f"{found['fee_bps'] / 100:g} % of what is used, at most {amount(found, found['fee_units'])}"
+    yield "fee", f"{fee}; it is part of the rate"
+    yield "refund", REFUND_RULE
+    yield "wait", wait_words(found)
+
+
+def measure_lines(found: Json) -> Iterator[tuple[str, str]]:
+    """What ``cyxwiz measure`` says."""
+    known = f", {size(found['known_bytes'])} of it hashed before" if found["known_bytes"] else ""
+    yield "upload", f"{files(found['files'])}, {size(found['bytes'])}{known}"
+    for number, item in enumerate(found["left_out"][:_LEFT_OUT_SHOWN]):
+        yield "" if number else "left out", f"{clean_line(item['path'], 200)} (fits {item['pattern']})"
+    if (more := found["left_out_count"] - _LEFT_OUT_SHOWN) > 0:
+        yield "", f"and {more} more"
+    for problem in found["problems"]:
+        for number, line in enumerate(error_from_json(problem).lines()):
+            yield "" if number else problem["field"], clean_line(line, DETAIL_MAX_CHARS)
+    if (more := found["problem_count"] - len(found["problems"])) > 0:
+        yield "", f"and {more} more problems"
+    if not found["problems"]:
+        yield "problems", "none"
+
+
+METRIC_COLUMNS = ("NAME", ">VALUES", ">FIRST", ">LAST", ">LEAST", ">MOST")
+
+
+def metric_cells(rows: Iterable[tuple[int, dict[str, float]]]) -> list[list[str]]:
+    """One row per series, in the order in which they appear."""
+    series: dict[str, list[float]] = {}
+    for _, values in rows:
+        for name, value in values.items():
+            series.setdefault(name, []).append(value)
+    return [
+        [clean_name(name, NAME_MAX_CHARS), str(len(found)), *(f"{value:g}" for value in _ends(found))]
+        for name, found in series.items()
+    ]
+
+
+def _ends(values: list[float]) -> tuple[float, ...]:
+    """The first, last, least and most; what is not a number is neither least nor most."""
+    known = [value for value in values if not math.isnan(value)] or values
+    return values[0], values[-1], min(known), max(known)
+
+
+USAGE_COLUMNS = ("WHAT", ">NOW", ">MEAN", ">MOST", ">LIMIT")
+
+
+def usage_cells(found: Json) -> list[list[str]]:
+    """The latest sample of a job's container, its means and its peaks."""
+
+    def row(title: str, name: str, show: Callable[[float], str], limit: float | None = None) -> list[str]:
+        values = [sample[name] for sample in found["samples"] if sample[name] is not None]
+        cells = [show(value) for value in (values[-1], sum(values) / len(values), max(values))]
+        return [title, *cells, "" if limit is None else show(limit)]
+
+    if not found["samples"]:
+        return []
+    cpus, last = found["cpus"], found["samples"][-1]
+    rows = [
+        row("CPU", "cpu_percent", _percent, None if cpus is None else 100 * cpus),
+        row("memory", "memory_bytes", _held, found["memory_limit_bytes"]),
+        row("disk", "disk_bytes", _held),
+        row("processes", "processes", "{:.0f}".format),
+    ]
+    if last["gpu_percent"] is not None:
+        rows.append(row("GPU", "gpu_percent", _percent))
+    if last["gpu_memory_bytes"] is not None:
+        rows.append(row("GPU memory", "gpu_memory_bytes", _held))
+    return rows
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %"
+
+
+def _held(value: float) -> str:
+    return size(int(value))
+
+
+def wait_words(found: Json) -> str:
+    """How long a job would wait for a node, and how that is known."""
+    if found["slots"] == 0:
+        return "not known: no node that is online could run it"
+    if found["wait_s"] is None:
+        return "not known: all that could run it are busy, and no such job has completed within a day"
+    if found["wait_s"] == 0:
+        return "none: a node is free"
+    return (
+        f"about {duration(found['wait_s'])}: {found['jobs_ahead']} ahead, {found['slots']} places, "
+        f"{found['slots_free']} free; the last {found['sampled_jobs']} such jobs took "
+        f"{duration(found['mean_run_s'])} on average"
+    )

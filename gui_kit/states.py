@@ -55,6 +55,30 @@ CHECKS: dict[str, Look] = {
     "limited": Look("Limited", "alert-outline", "warning"),
     "missing": Look("Missing", "close-circle-outline", "danger"),
 }
+NODE_STATES: dict[str, Look] = {
+    # what a seller's machine does at the moment (node_gui.standing)
+    "waiting": Look("Available", "check-circle-outline", "success"),
+    "working": Look("Working", "play-circle-outline", "accent"),
+    "finishing": Look("Finishing, then stops", "flag-checkered", "warning"),
+    "paused": Look("Paused", "pause-circle-outline", "warning"),
+    "off": Look("Off", "power", "muted"),
+    "blocked": Look("No job can come", "alert-circle-outline", "danger"),
+}
+PAYS: dict[str, Look] = {
+    # p2p.node.earnings.Pay: how far the pay of a job is
+    "paid": Look("Paid", "check-decagram-outline", "success"),
+    "in_review": Look("In review", "clock-check-outline", "warning"),
+    "disputed": Look("Disputed", "scale-balance", "danger"),
+    "waiting_for_signature": Look("Waits for signature", "draw-pen", "warning"),
+    "running": Look("Estimate, runs now", "play-circle-outline", "accent"),
+}
+STEPS: dict[str, Look] = {
+    # how far a step of the first run is
+    "open": Look("To do", "circle-outline", "muted"),
+    "current": Look("Now", "arrow-right-circle-outline", "accent"),
+    "done": Look("Done", "check-circle-outline", "success"),
+    "skipped": Look("Skipped", "debug-step-over", "muted"),
+}
 BADGES: dict[str, Look] = {
     "verified": Look("Verified", "shield-check-outline", "success"),
     "unverified": Look("Not verified", "shield-off-outline", "warning"),

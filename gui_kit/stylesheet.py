@@ -52,6 +52,7 @@ QLabel[token="muted"] { color: $muted; }
 #banner { background: $raised; border-bottom: 1px solid $border; }
 
 QFrame[look="card"] { background: $surface; border: 1px solid $raised; border-radius: ${radius}px; }
+QFrame[look="fix"] { background: $raised; border-radius: ${radius}px; }
 QFrame[look="line"] { background: $raised; border: none; max-height: 1px; min-height: 1px; }
 QFrame[look="toast"] { background: $raised; border: 1px solid $border; border-radius: ${radius}px; }
 QFrame[look="badge"] { background: $raised; border-radius: ${badge}px; }
@@ -67,7 +68,9 @@ QPushButton[look="danger"] { background: $danger; border-color: $danger; color: 
 QPushButton[look="danger"]:hover { border-color: $text; }
 QPushButton[look="primary"]:disabled, QPushButton[look="danger"]:disabled {
   color: $muted; background: $raised; border-color: $raised; }
+QPushButton:checked { background: $accent; border-color: $accent; color: $on_fill; font-weight: 600; }
 QPushButton:focus { border: 2px solid $accent; }
+QPushButton:checked:focus { border: 2px solid $text; }
 QPushButton[look="primary"]:focus, QPushButton[look="danger"]:focus { border: 2px solid $text; }
 QPushButton[look="flat"] { background: transparent; border-color: transparent; color: $accent;
   padding: 0 ${grid}px; }

@@ -7,79 +7,101 @@ from typing import Any
 
 from gui_kit.frame import Frame
 from gui_kit.page import Page
-from gui_kit.states import NODE_PHASES, Look, look
+from gui_kit.states import Look
 from gui_kit.table import Table
 from gui_kit.table_model import Column
-from gui_kit.words import duration_text, short_id, time_text, tr
+from gui_kit.words import time_text, tr
+from node_gui.attempts import AttemptRow, attempt_row, how_far
+from node_gui.earned import EarnedRow, earned_row
+from node_gui.job_page import JobPage
 from p2p.core.errors import CyxWizError
+from p2p.core.limits import JOBS_LISTED_MAX
+from p2p.core.money import format_amount
 
 _EVERY_S = 1.0
+_EARNINGS_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptRow:
-    """An attempt as a row of the table."""
+class PaidRow:
+    """An attempt with what its job earned, if anything is known of that."""
 
-    key: str
-    job_id: str
-    name: str
-    phase: str
-    accepted_at_s: float
-    run_seconds: float
-    detail: str
+    attempt: AttemptRow
+    earned: EarnedRow | None
 
+    @property
+    def key(self) -> str:
+        return self.attempt.key
 
-def attempt_row(job: dict[str, Any]) -> AttemptRow:
-    """From an item of the answer to ``jobs``."""
-    return AttemptRow(
-        f"{job['job_id']}/{job['epoch']}",
-        job["job_id"],
-        job["name"],
-        job["phase"],
-        job["accepted_at_s"],
-        job["run_seconds"],
-        job["detail"],
-    )
+    @property
+    def payout(self) -> str:
+        return "" if self.earned is None else format_amount(self.earned.net_units, self.earned.asset)
 
 
-def _look(row: AttemptRow) -> Look:
-    return look(NODE_PHASES, row.phase)
+def _look(row: PaidRow) -> Look:
+    return row.attempt.look
 
 
-def columns() -> tuple[Column[AttemptRow], ...]:
+def columns() -> tuple[Column[PaidRow], ...]:
     """What the table shows of an attempt."""
     return (
-        Column(tr("State"), lambda r: _look(r).word, look=_look, width_px=200),
-        Column(tr("Job"), lambda r: short_id(r.job_id), width_px=120),
-        Column(tr("Name"), lambda r: r.name, stretch=True),
-        Column(tr("Taken"), lambda r: time_text(r.accepted_at_s), lambda r: r.accepted_at_s, width_px=160),
-        Column(tr("Ran"), lambda r: duration_text(r.run_seconds), lambda r: r.run_seconds, numeric=True,
-               width_px=96),
+        Column(tr("State"), lambda r: r.attempt.look.word, look=_look, width_px=184),
+        Column(tr("Name"), lambda r: r.attempt.title, stretch=True),
+        Column(tr("Progress"), lambda r: how_far(r.attempt)[0], lambda r: r.attempt.run_seconds,
+               width_px=200),
+        Column(tr("Taken"), lambda r: time_text(r.attempt.accepted_at_s),
+               lambda r: r.attempt.accepted_at_s, width_px=160),
+        Column(tr("Earned"), lambda r: r.payout,
+               lambda r: -1 if r.earned is None else r.earned.net_units, numeric=True, width_px=152),
     )  # fmt: skip
 
 
 class JobsPage(Page):
-    """Every attempt, the newest first, live."""
+    """Every attempt, the newest first, live. Enter opens one."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(tr("Jobs"), "briefcase-outline")
-        self._table: Table[AttemptRow] = Table(tr("Jobs"), columns(), sort_by=3, descending=True)
-        self.body.addWidget(self._table.search_field(tr("Search jobs")))
-        self.body.addWidget(self._table, 1)
+        self._frame = frame
+        self._jobs: list[dict[str, Any]] = []
+        self._earned: dict[str, EarnedRow] = {}
+        self.table: Table[PaidRow] = Table(tr("Jobs"), columns(), sort_by=3, descending=True)
+        self.table.opened.connect(self._open)
+        self.body.addWidget(self.table.search_field(tr("Search jobs")))
+        self.body.addWidget(self.table, 1)
         self.show_loading(tr("Loading this node's jobs"))
         self._feed = frame.link.poll(self, "jobs", every_s=_EVERY_S)
         self._feed.item.connect(self._show_jobs)
         self._feed.failed.connect(self._show_problem)
+        # What was earned is the coordinator's to say: while it is away the jobs are shown without.
+        pay = frame.link.poll(self, "earnings", every_s=_EARNINGS_EVERY_S, limit=JOBS_LISTED_MAX)
+        pay.item.connect(self._take_earnings)
 
     def reload(self) -> None:
         self._feed.refresh()
 
     def _show_jobs(self, jobs: list[dict[str, Any]]) -> None:
-        self._table.set_rows([attempt_row(job) for job in jobs])
+        self._jobs = jobs
+        self._show_rows()
         if jobs:
             self.show_content()
         else:
             self.show_empty(tr("This node has not run a job yet."))
+
+    def _take_earnings(self, entries: list[dict[str, Any]]) -> None:
+        self._earned = {entry["job_id"]: earned_row(entry) for entry in entries}
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        newest: set[str] = set()  # of several attempts the last one is paid
+        rows = []
+        for attempt in map(attempt_row, self._jobs):
+            earned = None if attempt.job_id in newest else self._earned.get(attempt.job_id)
+            newest.add(attempt.job_id)
+            rows.append(PaidRow(attempt, earned))
+        self.table.set_rows(rows)
+
+    def _open(self, row: PaidRow) -> None:
+        self._frame.open_page(JobPage(self._frame, row.key, row.attempt.title))
 
     def _show_problem(self, error: CyxWizError) -> None:
         self.show_error(error, self.reload)

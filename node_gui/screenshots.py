@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
+from gui_kit.frame import Frame
 from gui_kit.screenshots import Shot, take
 from node_gui.app import make_window
 from p2p.local.home import find_home
 
-SHOTS = (Shot("jobs", lambda frame: frame.go_to("Jobs"), lambda frame: frame.page().is_ready),)
+SECTIONS = ("Home", "Setup checks", "Jobs", "Earnings")
+
+
+def _section(title: str) -> Shot:
+    name = title.lower().replace(" ", "-")
+    return Shot(name, partial(Frame.go_to, title=title), lambda frame: frame.page().is_ready)
+
+
+SHOTS = tuple(map(_section, SECTIONS))
 
 
 def main() -> None:

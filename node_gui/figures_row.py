@@ -1,0 +1,84 @@
+"""The five figures of money: today, seven days, in review, unpaid, lifetime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PyQt6.QtCore import QSize
+from PyQt6.QtGui import QResizeEvent
+from PyQt6.QtWidgets import QGridLayout, QSizePolicy, QWidget
+
+from gui_kit.boxes import Card
+from gui_kit.labels import Label, Money
+from gui_kit.tokens import GRID_PX, HALF_PX
+from gui_kit.words import tr
+from node_gui.earned import Figures
+from p2p.core.money import Asset
+
+_AMOUNTS = ("today", "week", "in_review", "unpaid", "lifetime")
+
+
+class FiguresRow(QWidget):
+    """A card for each, with a line for each asset; in several rows where the window is narrow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(GRID_PX)
+        self._across = 0
+        names = (
+            (tr("Today"), tr("since midnight")),
+            (tr("7 days"), tr("up to now")),
+            (tr("In review"), tr("paid after it")),
+            (tr("Unpaid"), tr("not in escrow yet")),
+            (tr("Lifetime"), tr("paid or not")),
+        )
+        self._amounts: list[dict[Asset, Money]] = []
+        self._cards: list[Card] = []
+        for name, note in names:
+            amounts = {asset: Money(0, asset, "title", alone=True) for asset in (Asset.USDC, Asset.SOL)}
+            amounts[Asset.SOL].hide()
+            card = Card("", Label(name, "muted"), *amounts.values(), None, Label(note, "small"))
+            card.setAccessibleName(name)
+            card.body.setSpacing(HALF_PX)
+            card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+            for amount in amounts.values():
+                amount.setAccessibleDescription(name)
+            self._cards.append(card)
+            self._amounts.append(amounts)
+        self._arrange(len(names))
+
+    def set_figures(self, found: Sequence[Figures]) -> None:
+        """Show these; an asset in which there is nothing is not shown, but USDC."""
+        by_asset = {each.asset: each for each in found}
+        for name, amounts in zip(_AMOUNTS, self._amounts, strict=True):
+            for asset, amount in amounts.items():
+                units = getattr(by_asset[asset], name) if asset in by_asset else 0
+                amount.setVisible(asset is Asset.USDC or units != 0)
+                amount.set_amount(units, asset)
+        self._fit()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._card_width(), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _card_width(self) -> int:
+        return max(card.minimumSizeHint().width() for card in self._cards)
+
+    def _fit(self) -> None:
+        most = (self.width() + GRID_PX) // (self._card_width() + GRID_PX)
+        rows = -(-len(self._cards) // max(1, most))
+        self._arrange(-(-len(self._cards) // rows))
+
+    def _arrange(self, across: int) -> None:
+        if across == self._across:
+            return
+        for at in range(max(across, self._across)):
+            self._grid.setColumnStretch(at, 1 if at < across else 0)
+        self._across = across
+        for at, card in enumerate(self._cards):
+            self._grid.addWidget(card, at // across, at % across)

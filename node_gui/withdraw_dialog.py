@@ -1,0 +1,192 @@
+"""From escrow into the payout wallet: how much, what that does, and the wallet's own yes.
+
+``cyxwiz-node withdraw`` does it, as a process of its own (:mod:`node_gui.command`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QCloseEvent
+from PyQt6.QtWidgets import QComboBox, QDialog, QProgressBar, QWidget
+
+from gui_kit.boxes import KeyValues, column, row
+from gui_kit.buttons import Button, CopyLabel
+from gui_kit.fields import Field, TextField
+from gui_kit.labels import Label
+from gui_kit.tokens import MARGIN_PX, SECTION_PX
+from gui_kit.words import tr
+from node_gui.command import NodeCommand
+from node_gui.moving import check_covered, withdrawn_words
+from p2p.core.errors import CyxWizError
+from p2p.core.money import Asset, format_amount, parse_amount
+from p2p.core.paths import Home
+
+_WIDTH_PX = 520
+_SIGNING = {
+    "browser": "Your browser opens a page on which your wallet shows what it signs.",
+    "keystore": "The keystore signs once you have typed its password.",
+    "keypair": "The keypair file on this machine signs at once.",
+}
+
+
+class WithdrawDialog(QDialog):
+    """``done_with``: it has happened; a sentence that says what."""
+
+    done_with = pyqtSignal(str)
+
+    def __init__(self, parent: QWidget, home: Home, status: dict[str, Any]) -> None:
+        super().__init__(parent)
+        self._home = home
+        self._payout = status.get("payout") or {}
+        self._escrow: dict[Asset, int] = {}
+        self._command: NodeCommand | None = None
+        self.setWindowTitle(tr("Withdraw"))
+        self.setWindowModality(Qt.WindowModality.WindowModal)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.asset = QComboBox()
+        for asset in (Asset.USDC, Asset.SOL):
+            self.asset.addItem(asset.symbol, asset)
+        self.amount = TextField(tr("Amount"), check=self._check_amount, placeholder="2.5")
+        self.password = TextField(tr("Password of the keystore"), secret=True)
+        self.everything = Button(tr("All of it"))
+        self.facts = KeyValues((tr("In escrow"), "…"), (tr("After it"), "–"))
+        self.problem = Label("", "problem", wrap=True)
+        self.busy = QProgressBar()
+        self.yes = Button(tr("Withdraw"), "primary")
+        self.no = Button(tr("Cancel"))
+        self._build()
+        self._ask_balance()
+
+    # -- what the person does
+
+    def withdraw(self) -> None:
+        """Have it signed."""
+        if not (self.amount.text() and self.amount.validate()):
+            self.amount.set_problem(self.amount.problem or tr("How much?"))
+            self.amount.line.setFocus()
+            return
+        if self._needs_password() and not self.password.text():
+            self.password.set_problem(tr("Without its password the keystore signs nothing."))
+            self.password.line.setFocus()
+            return
+        units = parse_amount(self.amount.text(), self._asset())
+        amount = format_amount(units, self._asset(), symbol=False)
+        arguments = ("withdraw", amount, "--asset", self._asset().value, "--yes")
+        self._run(NodeCommand(self, self._home, *arguments, password=self.password.line.text()), self._done)
+        self.password.line.clear()
+
+    def fill_all(self) -> None:
+        """All that is in escrow."""
+        self.amount.set_text(format_amount(self._escrow.get(self._asset(), 0), self._asset(), symbol=False))
+        self._show_after()
+
+    def reject(self) -> None:
+        if self._command is not None:
+            self._command.cancel()
+        super().reject()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        if self._command is not None:
+            self._command.cancel()
+        super().closeEvent(event)
+
+    # -- inside
+
+    def _build(self) -> None:
+        wallet = CopyLabel(str(self._payout.get("wallet", "")), tr("the wallet"))
+        kind = str(self._payout.get("kind", "keypair"))
+        self.busy.setRange(0, 0)
+        self.busy.setTextVisible(False)
+        self.busy.setAccessibleName(tr("Working"))
+        self.password.setVisible(self._needs_password())
+        self.everything.clicked.connect(self.fill_all)
+        self.yes.clicked.connect(self.withdraw)
+        self.no.clicked.connect(self.reject)
+        self.yes.setDefault(True)
+        self.asset.currentIndexChanged.connect(self._show_balance)
+        self.amount.line.textChanged.connect(self._show_after)
+        amounts = row(self.amount, Field(tr("Asset"), self.asset), spacing_px=MARGIN_PX)
+        amounts.setStretch(0, 1)
+        amounts.setAlignment(Qt.AlignmentFlag.AlignTop)
+        body = column(
+            Label(tr("Withdraw from escrow"), "title"),
+            Label(tr("Earnings arrive in escrow. This moves them into the payout wallet itself.") + " "
+                  + tr(_SIGNING.get(kind, _SIGNING["keypair"])) + " "
+                  + tr("The network's fee is paid in SOL by that wallet."), wrap=True),
+            KeyValues((tr("To"), wallet)),
+            amounts,
+            row(self.everything, None),
+            self.facts,
+            self.password,
+            self.problem,
+            self.busy,
+            spacing_px=MARGIN_PX,
+        )  # fmt: skip
+        self.problem.hide()
+        self.setLayout(
+            column(body, row(None, self.no, self.yes), spacing_px=SECTION_PX, margin_px=SECTION_PX)
+        )
+        self.setFixedWidth(_WIDTH_PX)
+
+    def _ask_balance(self) -> None:
+        self._run(NodeCommand(self, self._home, "balance"), self._take_balance)
+
+    def _run(self, command: NodeCommand, done: Any) -> None:
+        self._command = command
+        command.succeeded.connect(self._rest)
+        command.succeeded.connect(done)
+        command.failed.connect(self._fail)
+        self.busy.show()
+        self.problem.hide()
+        for button in (self.yes, self.everything):
+            button.set_busy(True)
+        self.adjustSize()
+
+    def _rest(self, answer: object = None) -> None:
+        self._command = None
+        self.busy.hide()
+        for button in (self.yes, self.everything):
+            button.set_busy(False)
+        self.adjustSize()
+
+    def _fail(self, error: CyxWizError) -> None:
+        self._rest()
+        self.problem.setText("\n".join(error.lines()))
+        self.problem.show()
+        self.adjustSize()
+
+    def _take_balance(self, answer: dict[str, Any]) -> None:
+        self._escrow = {Asset(entry["asset"]): entry["escrow_units"] for entry in answer["assets"]}
+        self._show_balance()
+
+    def _show_balance(self) -> None:
+        if self._asset() in self._escrow:
+            self.facts.set(tr("In escrow"), format_amount(self._escrow[self._asset()], self._asset()))
+        self._show_after()
+
+    def _show_after(self) -> None:
+        text = "–"
+        try:
+            units = parse_amount(self.amount.text(), self._asset())
+        except CyxWizError:
+            units = 0
+        if units and units <= self._escrow.get(self._asset(), 0):
+            text = format_amount(self._escrow[self._asset()] - units, self._asset())
+        self.facts.set(tr("After it"), text)
+
+    def _check_amount(self, text: str) -> None:
+        units = parse_amount(text, self._asset())
+        check_covered(units, self._escrow.get(self._asset()), self._asset())
+
+    def _done(self, answer: dict[str, Any]) -> None:
+        self.done_with.emit(withdrawn_words(answer))
+        self.accept()
+
+    def _asset(self) -> Asset:
+        found = self.asset.currentData()
+        return found if isinstance(found, Asset) else Asset.USDC
+
+    def _needs_password(self) -> bool:
+        return self._payout.get("kind") == "keystore"

@@ -1,0 +1,190 @@
+"""What the seller's window computes from its agent's answers, without a window."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from node_gui.attempts import attempt_row, how_far, limits_of
+from node_gui.checks import check_of, in_order, title_of, verdict
+from node_gui.command import answer_of, error_of
+from node_gui.earned import DAYS_SHOWN, MONTHS_SHOWN, bars, earned_row, figures, pay_words, periods_of
+from node_gui.moving import check_covered, withdrawn_words
+from node_gui.standing import standing
+from p2p.core.earnings import By
+from p2p.core.errors import UserError
+from p2p.core.money import Asset
+
+NOW_S = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
+DAY_S = 86400.0
+
+
+def entry(at_s: float, units: int, pay: str = "paid", asset: str = "usdc") -> dict[str, Any]:
+    return {
+        "job_id": f"{int(at_s)}-{units}", "name": "digits", "at_s": at_s, "asset": asset, "net_units": units,
+        "fee_units": units // 10, "used_seconds": 60.0, "pay": pay, "review_ends_at_s": None,
+        "signature": "5V",
+    }  # fmt: skip
+
+
+def job(**changes: Any) -> dict[str, Any]:
+    found = {
+        "job_id": "a" * 32, "epoch": 2, "name": "digits", "phase": "running", "gpu_uuid": "",
+        "accepted_at_s": 1.0, "run_seconds": 900.0, "timeout_s": 3600, "failure": None, "detail": "",
+        "staged_bytes": None, "staging_bytes": None,
+    }  # fmt: skip
+    return found | changes
+
+
+def test_figures_count_days_of_the_zone_and_leave_out_what_runs() -> None:
+    entries = [
+        entry(NOW_S - 3600, 5),
+        entry(NOW_S - 15 * 3600, 7),  # yesterday
+        entry(NOW_S - 6 * DAY_S, 11, "in_review"),
+        entry(NOW_S - 7 * DAY_S, 13, "waiting_for_signature"),
+        entry(NOW_S - 90 * DAY_S, 17),
+        entry(NOW_S, 1_000_000, "running"),
+    ]
+    (usdc,) = figures(entries, NOW_S, UTC)
+    assert (usdc.today, usdc.week, usdc.in_review, usdc.unpaid, usdc.lifetime) == (5, 23, 11, 24, 53)
+
+
+def test_an_asset_is_there_when_something_was_earned_in_it() -> None:
+    assert [each.asset for each in figures([], NOW_S, UTC)] == [Asset.USDC]
+    found = figures([entry(NOW_S, 3, "disputed", "sol")], NOW_S, UTC)
+    assert [(each.asset, each.unpaid) for each in found] == [(Asset.USDC, 0), (Asset.SOL, 3)]
+
+
+def test_bars_show_empty_days_and_months_too() -> None:
+    entries = [entry(NOW_S, 5), entry(NOW_S, 2, "in_review"), entry(NOW_S - 40 * DAY_S, 9)]
+    days = bars(periods_of(entries, By.DAY, UTC), By.DAY, Asset.USDC, NOW_S, UTC)
+    assert len(days) == DAYS_SHOWN
+    assert (days[-1].period, days[-1].paid_units, days[-1].unpaid_units) == ("2026-09-21", 5, 2)
+    assert days[-1].words == "2026-09-21: 0.000005 USDC + 0.000002 USDC"
+    assert sum(day.paid_units for day in days[:-1]) == 0
+    months = bars(periods_of(entries, By.MONTH, UTC), By.MONTH, Asset.USDC, NOW_S, UTC)
+    assert len(months) == MONTHS_SHOWN
+    assert [(month.period, month.paid_units) for month in months[-2:]] == [("2026-08", 9), ("2026-09", 5)]
+    assert months[0].period == "2025-10"
+
+
+def test_only_what_is_paid_has_a_transaction() -> None:
+    assert earned_row(entry(NOW_S, 1)).signature == "5V"
+    assert earned_row(entry(NOW_S, 1, "in_review")).signature == ""
+
+
+REVIEWS = [
+    (None, "In review"),
+    (-1.0, "Review over, being paid"),
+    (30.0, "In review, 1 min left"),
+    (7300.0, "In review, 2 h left"),
+]
+
+
+@pytest.mark.parametrize(("left_s", "words"), REVIEWS)
+def test_how_long_a_review_takes(left_s: float | None, words: str) -> None:
+    assert pay_words("In review", left_s) == words
+
+
+def test_how_far_an_attempt_is() -> None:
+    assert how_far(attempt_row(job())) == ("15:00 of at most 1:00:00", 0.25)
+    staging = job(phase="staging", run_seconds=0.0, staged_bytes=250_000, staging_bytes=1_000_000)
+    assert how_far(attempt_row(staging)) == ("250 kB of 1.0 MB", 0.25)
+    assert how_far(attempt_row(job(phase="cleaned"))) == ("ran 15:00", None)
+    assert how_far(attempt_row(job(phase="assigned", run_seconds=0.0))) == ("", None)
+    assert how_far(attempt_row(job(run_seconds=99_999.0)))[1] == 1.0
+
+
+def test_limits_are_the_jobs_own_where_the_agent_says_them() -> None:
+    status = {"job_cpus": 4.0, "job_memory_bytes": 2_000_000_000}
+    assert dict(limits_of(job(), status)) == {
+        "Time": "1:00:00",
+        "CPUs": "4",
+        "Memory": "2.0 GB",
+        "GPU": "none, CPU only",
+    }
+    own = job(limits={"cpus": 1.5, "memory_bytes": 10**9, "output_bytes": 10**10, "network": "none"})
+    found = dict(limits_of(own, status))
+    assert (found["CPUs"], found["Output"], found["Internet"]) == ("1.5", "10.0 GB", "none")
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    found = {"name": "disk", "ok": True, "found": "9 GiB", "needed": "20 GiB", "why": "inputs", "fix": "",
+             "required": True}  # fmt: skip
+    return found | changes
+
+
+def test_what_needs_somebody_comes_first() -> None:
+    checks = [
+        check_of(row(name="a")),
+        check_of(row(name="b", ok=False, required=False, fix="x")),
+        check_of(row(name="c", ok=False, fix="y")),
+    ]
+    assert [check.key for check in in_order(checks)] == ["c", "b", "a"]
+    assert verdict(checks) == ("missing", "No job can run here yet. Missing: C.")
+    assert verdict(checks[:2]) == ("limited", "Jobs can run here. Limited: B.")
+    assert verdict(checks[:1]) == ("ok", "Everything that jobs need is here.")
+    assert title_of("gpu runtime") == "GPU runtime"
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    found = {"available": True, "jobs": [], "slots": 1, "slots_busy": 0, "problem": None, "payout": {}}
+    return found | changes
+
+
+def verdict_of(reason: str, words: str = "", **changes: Any) -> dict[str, Any]:
+    switch = reason if reason in ("finishing", "off") else "available"
+    return {"switch": switch, "reason": reason, "words": words, "paused_until_s": None} | changes
+
+
+STANDINGS = [
+    (verdict_of("waiting", "Waiting."), [], "waiting"),
+    (verdict_of("full", "All slots are taken."), [job()], "working"),
+    (verdict_of("finishing", "Finishing."), [job()], "finishing"),
+    (verdict_of("off", "Off."), [], "off"),
+    (verdict_of("schedule", "Outside of the hours."), [], "paused"),
+    (verdict_of("paused", "Paused.", paused_until_s=NOW_S), [], "paused"),
+    (verdict_of("cannot_run", "There is no job image."), [], "blocked"),
+    (verdict_of("not_registered", "Not registered."), [job()], "working"),
+]
+
+
+@pytest.mark.parametrize(("availability", "jobs", "state"), STANDINGS)
+def test_how_the_machine_stands(availability: dict[str, Any], jobs: list[dict[str, Any]], state: str) -> None:
+    found = standing(status(availability=availability, jobs=jobs))
+    assert (found.state, found.switch) == (state, availability["switch"])
+    assert found.headline
+
+
+def test_why_nothing_runs_is_said_with_what_to_do() -> None:
+    problem = {"what": "Docker is away.", "meaning": "No job can run.", "hint": "Start it."}
+    found = standing(status(availability=verdict_of("cannot_run", "Docker is away."), problem=problem))
+    assert found.rest == "Docker is away. No job can run. Start it."
+    assert found.wants_checks
+    login = {"login": "ended", "login_words": "The login ended."}
+    found = standing(status(availability=verdict_of("login_ended", "x"), payout=login))
+    assert (found.rest, found.wants_login, found.state) == ("The login ended.", True, "blocked")
+
+
+def test_an_agent_that_says_little_is_understood() -> None:
+    assert standing({}).state == "waiting"
+    assert standing({"available": False}).state == "off"
+
+
+def test_the_words_of_a_command_that_failed() -> None:
+    said = "a line\nerror: There is too little.\n  Nothing was moved.\n  Ask for less.\nafter\n"
+    assert error_of(said).lines() == ("There is too little.", "Nothing was moved.", "Ask for less.")
+    assert error_of("").what == "The command ended without a word."
+    assert answer_of("[]") is None
+    assert answer_of("{") is None
+    assert answer_of('{"a": 1}') == {"a": 1}
+
+
+def test_moving_money_in_words() -> None:
+    with pytest.raises(UserError, match=r"There is less in escrow: 0\.000001 USDC"):
+        check_covered(2, 1, Asset.USDC)
+    check_covered(2, None, Asset.USDC)
+    found = {"withdrawn": [{"asset": "usdc", "units": 1_500_000, "signature": "5VERv8NMvzbJMEkV8xnrLk"}]}
+    assert withdrawn_words(found) == "1.500000 USDC withdrawn, transaction 5VERv8NMvzbJMEkV…."

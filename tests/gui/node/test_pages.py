@@ -1,0 +1,214 @@
+"""Every page of the seller's window: with data, empty, on its way, old, broken; by keyboard; hostile text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QLabel, QWidget
+from pytestqt.qtbot import QtBot
+
+from gui_kit import audit
+from gui_kit.dialogs import Confirm
+from gui_kit.frame import FIRST_SIZE, SMALLEST_SIZE, Frame
+from gui_kit.theme import Mode
+from node_gui.earnings_page import EarningsPage
+from node_gui.home_page import HomePage
+from node_gui.job_page import JobPage
+from node_gui.jobs_page import JobsPage
+from p2p.core.earnings import By
+from p2p.core.errors import EnvironmentFailure
+from p2p.testing.node_answers import STATUS, job
+from p2p.testing.scripted_agent import ScriptedAgent
+
+PAGES = ["Home", "Setup checks", "Jobs", "Earnings"]
+ASKS = {"Setup checks": "check", "Jobs": "jobs", "Earnings": "earnings"}
+AWAY = EnvironmentFailure("coordinator_away", "The coordinator is away.", "Jobs go on.", "Try again later.")
+HOSTILE = "\x1b[2J<img src=x onerror=alert(1)>\u202eevil\u2066" + "<b>" * 40
+
+
+def go(window: Frame, title: str, qtbot: QtBot) -> None:
+    window.go_to(title)
+    qtbot.waitUntil(lambda: window.page().is_ready)
+
+
+def press(widget: QWidget, key: Qt.Key) -> None:
+    QTest.keyClick(widget, key)  # type: ignore[call-overload,unused-ignore]
+
+
+def texts(part: QWidget) -> list[str]:
+    return [label.text() for label in part.findChildren(QLabel) if label.isVisible() and label.text()]
+
+
+@pytest.mark.parametrize("size", [SMALLEST_SIZE, FIRST_SIZE], ids=["small", "first"])
+@pytest.mark.parametrize("title", PAGES)
+def test_nothing_is_wrong_with_a_page(
+    title: str, size: tuple[int, int], window: Frame, mode: Mode, qtbot: QtBot
+) -> None:
+    window.resize(*size)
+    go(window, title, qtbot)
+    assert audit.problems(window) == []
+
+
+@pytest.mark.parametrize("title", ASKS)
+def test_a_page_whose_answer_is_an_error(
+    title: str, window: Frame, node_agent: ScriptedAgent, mode: Mode, qtbot: QtBot
+) -> None:
+    node_agent.answers[ASKS[title]] = AWAY
+    window.go_to(title)
+    window.reload()
+    qtbot.waitUntil(lambda: AWAY.what in texts(window))
+    assert "Jobs go on.\nTry again later." in texts(window)
+    assert audit.problems(window) == []
+
+
+@pytest.mark.parametrize("title", ["Jobs", "Earnings"])
+def test_a_page_without_anything_to_show(
+    title: str, window: Frame, node_agent: ScriptedAgent, mode: Mode, qtbot: QtBot
+) -> None:
+    node_agent.answers[ASKS[title]] = []
+    window.go_to(title)
+    window.reload()
+    qtbot.waitUntil(lambda: any("yet" in text for text in texts(window)))
+    assert audit.problems(window) == []
+
+
+def test_what_takes_long_says_that_it_is_on_its_way(
+    window: Frame, node_agent: ScriptedAgent, qtbot: QtBot
+) -> None:
+    async def slowly(params: Any) -> list[Any]:
+        await trio.sleep_forever()
+        return []
+
+    node_agent.answers["check"] = slowly
+    window.go_to("Setup checks")
+    qtbot.waitUntil(lambda: "Looking at this machine" in texts(window))
+    assert audit.problems(window) == []
+
+
+@pytest.mark.parametrize("title", PAGES)
+def test_an_agent_that_dies_leaves_what_was_seen_and_comes_back(
+    title: str, window: Frame, node_agent: ScriptedAgent, mode: Mode, qtbot: QtBot
+) -> None:
+    go(window, title, qtbot)
+    before = set(texts(window.page()))
+    node_agent.stop()
+    qtbot.waitUntil(lambda: window.page().is_stale, timeout=20_000)
+    assert before <= set(texts(window.page()))
+    assert audit.problems(window) == []
+    node_agent.start()
+    qtbot.waitUntil(lambda: not window.page().is_stale, timeout=20_000)
+
+
+def test_hostile_names_are_text(window: Frame, node_agent: ScriptedAgent, qtbot: QtBot) -> None:
+    bad = job(1, name=HOSTILE, detail=HOSTILE * 100)
+    node_agent.answers |= {"jobs": [bad], "status": STATUS | {"jobs": [bad], "version": 2}}
+    go(window, "Jobs", qtbot)
+    page = window.page()
+    assert isinstance(page, JobsPage)
+    qtbot.waitUntil(lambda: page.table.shown.rowCount() == 1)
+    page.table.setCurrentIndex(page.table.shown.index(0, 0))
+    press(page.table, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: isinstance(window.page(), JobPage) and window.page().is_ready)
+    assert audit.problems(window) == []
+    for text in texts(window):
+        assert all(character.isprintable() or character == "\n" for character in text)
+
+
+# -- home
+
+
+def home_page(window: Frame, qtbot: QtBot) -> HomePage:
+    go(window, "Home", qtbot)
+    page = window.page()
+    assert isinstance(page, HomePage)
+    return page
+
+
+def test_home_says_what_runs_and_what_was_earned(window: Frame, qtbot: QtBot) -> None:
+    page = home_page(window, qtbot)
+    assert page.headline.text() == "2 jobs run on this machine."
+    assert {"digits-1", "7:11 of at most 1:00:00", "412 MB of 1.3 GB"} <= set(texts(window))
+    qtbot.waitUntil(lambda: "2.500000000 SOL" in texts(window))
+
+
+def test_switching_off_asks_what_shall_become_of_the_jobs(
+    window: Frame, node_agent: ScriptedAgent, qtbot: QtBot
+) -> None:
+    page = home_page(window, qtbot)
+    page.switch.buttons["off"].click()
+    dialog = window.findChild(Confirm)
+    assert dialog is not None
+    qtbot.waitExposed(dialog)
+    assert audit.problems(dialog) == []
+    assert node_agent.count("switch") == 0
+    assert page.switch.key() == "available"
+    with qtbot.waitSignal(dialog.finished):
+        dialog.yes.click()
+    qtbot.waitUntil(lambda: ("switch", {"to": "off"}) in node_agent.asked)
+
+
+def test_the_switch_is_worked_by_keyboard(window: Frame, node_agent: ScriptedAgent, qtbot: QtBot) -> None:
+    page = home_page(window, qtbot)
+    page.switch.buttons["available"].setFocus()
+    press(page.switch.buttons["available"], Qt.Key.Key_Right)
+    press(page.switch.buttons["finishing"], Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: ("switch", {"to": "finishing"}) in node_agent.asked)
+    qtbot.waitUntil(page.pause.isEnabled)
+    page.pause.click()
+    qtbot.waitUntil(lambda: ("pause", {"for_s": 3600}) in node_agent.asked)
+
+
+def test_why_nothing_runs_leads_to_where_it_is_mended(
+    window: Frame, node_agent: ScriptedAgent, mode: Mode, qtbot: QtBot
+) -> None:
+    verdict = STATUS["availability"] | {"reason": "cannot_run", "takes": False, "words": "No job image."}
+    node_agent.answers["status"] = STATUS | {"availability": verdict, "jobs": [], "problem": None}
+    page = home_page(window, qtbot)
+    qtbot.waitUntil(lambda: page.to_checks.isVisible())
+    assert page.rest.text() == "No job image."
+    assert audit.problems(window) == []
+    page.to_checks.click()
+    assert window.page().title == "Setup checks"
+
+
+# -- jobs and money
+
+
+def test_a_job_is_stopped_only_after_a_question(
+    window: Frame, node_agent: ScriptedAgent, mode: Mode, qtbot: QtBot
+) -> None:
+    page = JobPage(window, f"{1:032x}/1", "digits-1")
+    window.open_page(page)
+    qtbot.waitUntil(lambda: page.is_ready and "0.090000 USDC" in texts(window))
+    assert audit.problems(window) == []
+    page.stop.click()
+    dialog = window.findChild(Confirm)
+    assert dialog is not None
+    qtbot.waitExposed(dialog)
+    assert audit.problems(dialog) == []
+    with qtbot.waitSignal(dialog.finished):
+        dialog.yes.click()
+    qtbot.waitUntil(lambda: ("stop_job", {"job": f"{1:032x}"}) in node_agent.asked)
+
+
+def test_earnings_by_day_as_bars_and_csv(window: Frame, mode: Mode, home: Any, qtbot: QtBot) -> None:
+    go(window, "Earnings", qtbot)
+    page = window.page()
+    assert isinstance(page, EarningsPage)
+    page.by.buttons[By.MONTH.value].click()
+    assert page.bars.isVisible()
+    assert audit.problems(window) == []
+    page.bars.setFocus()
+    press(page.bars, Qt.Key.Key_Home)
+    first = page.bars.accessibleDescription()
+    press(page.bars, Qt.Key.Key_Right)
+    assert first != page.bars.accessibleDescription()
+    path = home.root / "earnings.csv"
+    page.save_to(path)
+    assert path.read_text().startswith("month,asset,jobs,paid_units,paid,")
+    page.save_to(home.root)
+    assert any("cannot be written" in text for text in texts(window))

@@ -13,7 +13,7 @@ import trio
 
 from coordinator.domain.settings import Settings
 from coordinator.service.app import Coordinator
-from coordinator.service.context import no_effect
+from coordinator.service.effects import Boundary, no_effect
 from p2p.chain.accounts import BALANCE_BYTES, rent_lamports
 from p2p.chain.faucet import faucet
 from p2p.chain.keys import Signer, create_keypair
@@ -240,8 +240,8 @@ async def test_nothing_lands_that_the_engine_has_not_written_down(
             with pytest.raises(OSError, match="no space"):
                 await buyer.ask("start", job=job_id)
 
-        async def effect(name: str) -> None:
-            if name == "sponsored":
+        async def effect(boundary: Boundary) -> None:
+            if boundary is Boundary.SPONSORED:
                 raise EnvironmentFailure("database_unavailable", "It went away.")
 
         coordinator.context.effect = effect

@@ -1,6 +1,7 @@
 """What became of a transaction, from nodes of which any may be silent, late, short of memory, or wrong.
 
-A yes from one node is believed. A no, after which an action may be signed anew, takes all of them.
+A yes from one node is believed. A no, after which an action may be signed anew, takes all of them; where the
+program itself refuses to do the action twice, all that can be asked.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ class ChainOutcomes(ChainReads):
         one that has thrown away the history is no witness, but there must be one.
 
         :param commitment: how sure the chain must be before it counts; else as configured.
-        :param state_decides: the caller looks at the accounts themselves before it signs anew, so that it is
-            enough to know that these bytes can land no more, whoever keeps the history.
+        :param state_decides: the caller looks at the accounts themselves before it signs anew, and the
+            program refuses to do the action twice. So it is enough that the nodes that can be asked say that
+            these bytes can land no more, whoever keeps the history: else one that is away for long would keep
+            an action from ever being done.
         :raises EnvironmentFailure: no node can tell; ``history_gone`` if it is for want of history.
         """
         level = _LEVELS[commitment or self.chain.commitment]
@@ -67,7 +70,8 @@ class ChainOutcomes(ChainReads):
             said.append(found.kind)
         if not said:
             raise failure or _history_is_gone()
-        return _PENDING if failure is not None or OutcomeKind.PENDING in said else _EXPIRED
+        doubted = failure is not None and not state_decides
+        return _PENDING if doubted or OutcomeKind.PENDING in said else _EXPIRED
 
     async def _said_by(self, url: str, signature: str, last_valid_height: int, level: int) -> Outcome:
         """:raises _NoHistory: the node cannot know."""

@@ -104,6 +104,23 @@ async def test_expired_is_said_by_all_nodes(two: Any) -> None:
         assert await outcome(two) is OutcomeKind.EXPIRED
 
 
+async def test_a_dead_node_keeps_no_action_from_being_done_that_cannot_be_done_twice(two: Any) -> None:
+    nodes, (first, last) = two._rpc, two._rpc.urls
+    for dead, alive in ((first, last), (last, first)):
+        nodes.dead = {dead}
+        for height, kind in ((VALID_TO + 1, OutcomeKind.EXPIRED), (VALID_TO, OutcomeKind.PENDING)):
+            nodes.height = {dead: VALID_TO, alive: height}
+            for _ in range(2):  # also once it is known to be silent
+                found = await two.outcome("signature", VALID_TO, state_decides=True)
+                assert found.kind is kind
+        nodes.dead, nodes.height = set(), {dead: VALID_TO, alive: VALID_TO + 1}
+        found = await two.outcome("signature", VALID_TO, state_decides=True)
+        assert found.kind is OutcomeKind.PENDING  # it answers, and says that it may still land
+    nodes.dead = {first, last}
+    with pytest.raises(EnvironmentFailure):
+        await two.outcome("signature", VALID_TO, state_decides=True)
+
+
 async def test_a_silent_node_is_not_waited_for_where_its_word_changes_nothing(two: Any) -> None:
     nodes, (first, last) = two._rpc, two._rpc.urls
     nodes.dead = {first}

@@ -112,5 +112,20 @@ def estimate(as_json: bool, **options: Any) -> None:
         print_pairs(render_look.estimate_lines(found))
 
 
-LOOKING = (estimate, measure, metrics, usage)
+@click.command()
+@json_option
+def network(as_json: bool) -> int:
+    """Whether the coordinator answers, the way to each job's node, and how fast files go now."""
+    found = ask("network")
+    if as_json:
+        cli.print_json(found)
+    else:
+        print_pairs(render_look.network_lines(found))
+        if found["jobs"]:
+            cli.out.print()
+            cli.print_table(render_look.PATH_COLUMNS, render_look.path_cells(found), "")
+    return ExitCode.OK if found["coordinator"]["reachable"] else ExitCode.ENVIRONMENT
+
+
+LOOKING = (estimate, measure, metrics, usage, network)
 """The commands of this module."""

@@ -109,6 +109,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("dispute_terms", "The claim of a job, and what disputing it means.", needs=("job",)),
     Command("dispute", "Dispute the claim of a job: written down, then done.", needs=("job", "reason")),
     Command("offers", "What is on offer now, by GPU class."),
+    Command("network", "The coordinator, connected peers, the way to each job's node, and transfer rates."),
     Command(
         "estimate",
         "What a job would cost, who could run it now, and how long it would wait; nothing is packaged.",

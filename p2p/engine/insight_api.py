@@ -12,6 +12,7 @@ from p2p.engine.context import Engine
 from p2p.engine.estimating import estimate
 from p2p.engine.measuring import measure
 from p2p.engine.metric_reading import read_metrics
+from p2p.engine.networking import network
 from p2p.engine.parameters import Params, asset_of, count_of, job_of, path_of
 from p2p.engine.usage import read_usage
 from p2p.engine.working import Report, items_of
@@ -27,7 +28,12 @@ class InsightApi:
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers of commands with one answer."""
-        return {"estimate": self.estimate, "metrics": self.metrics, "usage": self.usage}
+        return {
+            "estimate": self.estimate,
+            "metrics": self.metrics,
+            "usage": self.usage,
+            "network": self.network,
+        }
 
     def streams(self) -> dict[str, StreamHandler]:
         """The handlers of commands that stream."""
@@ -50,6 +56,10 @@ class InsightApi:
     async def usage(self, params: Params) -> Params:
         """``usage``."""
         return await read_usage(self._engine, await job_of(self._engine, params), params)
+
+    async def network(self, params: Params) -> Params:
+        """``network``."""
+        return await network(self._engine)
 
     async def estimate(self, params: Params) -> Params:
         """``estimate``."""

@@ -6,27 +6,49 @@ is read anew when its file changes, so that a network that was started again is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import trio
 
 from p2p.chain.config import ChainConfig
+from p2p.core.clock import Clock
 from p2p.core.config import NetworkConfig
-from p2p.core.errors import EnvironmentFailure, Refused
+from p2p.core.errors import CyxWizError, EnvironmentFailure, Refused
 from p2p.core.ids import Wallet
-from p2p.core.limits import CALL_TIMEOUT_S
+from p2p.core.limits import CALL_TIMEOUT_S, REACH_TIMEOUT_S
 from p2p.core.login import DOMAIN, check_challenge, check_domain
 from p2p.core.messages.auth import Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
 from p2p.core.paths import Home
 from p2p.core.wallet_choice import WalletKind
 from p2p.engine.wallets import Account, Wallets, login_ended
 from p2p.local.home import load_network_config
+from p2p.net.errors import timed_out
 from p2p.net.peer import Peer
 from p2p.wire.codec import decode, encode
 
 T = TypeVar("T")
 
 _AWAY = ("peer_unreachable", "peer_timeout", "wrong_peer")
+
+
+class Reach:
+    """Whether the coordinator answers, and since when that is as it is; None while it was never asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.answers: bool | None = None
+        self.since_s: float | None = None
+        self.last_reply_at_s: float | None = None
+
+    def note(self, answers: bool) -> None:
+        """It answered, or did not."""
+        now_s = self._clock.now_s()
+        if answers:
+            self.last_reply_at_s = now_s
+        if answers is not self.answers:
+            self.answers, self.since_s = answers, now_s
 
 
 class CoordinatorLink:
@@ -37,6 +59,7 @@ class CoordinatorLink:
         self._peer = peer
         self._wallets = wallets
         self._login_lock = trio.Lock()
+        self.reach = Reach(peer.clock)
 
     def network(self) -> NetworkConfig:
         """The network that this home belongs to.
@@ -48,6 +71,19 @@ class CoordinatorLink:
     def chain_config(self) -> ChainConfig:
         """The chain that this home belongs to. Errors as :meth:`network`."""
         return ChainConfig.from_table(self.network().chain)
+
+    async def look(self) -> None:
+        """See whether the coordinator is there.
+
+        :raises EnvironmentFailure: ``coordinator_unreachable``.
+        """
+        network = self.network()
+        with self._reaching(network):
+            try:
+                with trio.fail_after(REACH_TIMEOUT_S):
+                    await self._peer.connect(network.coordinator_peer_id, (network.coordinator_address,))
+            except trio.TooSlowError:
+                raise timed_out(network.coordinator_peer_id, "connect", REACH_TIMEOUT_S) from None
 
     async def call(
         self, method: str, request: object, kind: type[T], *, timeout_s: float = CALL_TIMEOUT_S
@@ -126,7 +162,7 @@ class CoordinatorLink:
 
     async def _call(self, method: str, payload: bytes, timeout_s: float) -> bytes:
         network = self.network()
-        try:
+        with self._reaching(network):
             return await self._peer.call(
                 network.coordinator_peer_id,
                 method,
@@ -134,8 +170,19 @@ class CoordinatorLink:
                 addrs=(network.coordinator_address,),
                 timeout_s=timeout_s,
             )
-        except EnvironmentFailure as error:
-            if error.code not in _AWAY:
+
+    @contextmanager
+    def _reaching(self, network: NetworkConfig) -> Iterator[None]:
+        """What is asked in the block shows whether the coordinator is there.
+
+        :raises EnvironmentFailure: ``coordinator_unreachable``.
+        """
+        try:
+            yield
+        except CyxWizError as error:
+            away = isinstance(error, EnvironmentFailure) and error.code in _AWAY
+            self.reach.note(not away)
+            if not away:
                 raise
             why = error.what.rstrip(".")
             raise EnvironmentFailure(
@@ -144,3 +191,4 @@ class CoordinatorLink:
                 "Jobs that run go on, and their money is safe; new ones cannot be sent now.",
                 "Check the network, or `cyxwiz local status` if it runs on this machine; then try again.",
             ) from None
+        self.reach.note(True)

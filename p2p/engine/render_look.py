@@ -15,6 +15,8 @@ from p2p.engine.render import (
     duration,
     files,
     market_lines,
+    moment,
+    short,
     size,
 )
 from p2p.local.protocol import error_from_json
@@ -117,3 +119,49 @@ def wait_words(found: Json) -> str:
         f"{found['slots_free']} free; the last {found['sampled_jobs']} such jobs took "
         f"{duration(found['mean_run_s'])} on average"
     )
+
+
+def network_lines(found: Json) -> Iterator[tuple[str, str]]:
+    """The head of ``cyxwiz network``."""
+    coordinator = found["coordinator"]
+    since = f" since {moment(coordinator['since_s'])}" if coordinator["since_s"] is not None else ""
+    yield (
+        "coordinator",
+        f"{coordinator['address']}: {'answers' if coordinator['reachable'] else 'away'}{since}",
+    )
+    if coordinator["problem"] is not None:
+        for line in error_from_json(coordinator["problem"]).lines():
+            yield "", clean_line(line, DETAIL_MAX_CHARS)
+    yield "agent", f"runs for {duration(found['uptime_s'])} as {found['peer_id']}"
+    for number, address in enumerate(found["addresses"]):
+        yield "" if number else "listens at", address
+    yield "peers", f"{len(found['peers'])} connected"
+    for way, word in (("up", "sent"), ("down", "received")):
+        rate = f"{size(int(found[f'{way}_bytes_per_s']))}/s"
+        yield word, f"{size(found[f'{way}_bytes'])} of files since it runs, {rate} now"
+
+
+PATH_COLUMNS = ("JOB", "NAME", "STATE", "NODE", "WAY", ">SENDING", ">RECEIVING")
+
+
+def path_cells(found: Json) -> list[list[str]]:
+    """How each job's files go."""
+    return [
+        [
+            short(job["job_id"]),
+            clean_name(job["name"], NAME_MAX_CHARS),
+            job["state"],
+            clean_name(job["node_peer_id"], 64),
+            _way(job),
+            f"{size(int(job['up_bytes_per_s']))}/s",
+            f"{size(int(job['down_bytes_per_s']))}/s",
+        ]
+        for job in found["jobs"]
+    ]
+
+
+def _way(job: Json) -> str:
+    """How files go to and from a job's node, and how it is connected otherwise."""
+    if job["relayed"] is not None:
+        return "relayed" if job["relayed"] else "direct"
+    return "connected" if job["connected"] else ""

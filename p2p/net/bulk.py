@@ -128,6 +128,7 @@ class _Pull:
         self._progress = progress
         self._paths = paths
         self.path: Path | None = None
+        self._counted_bytes = plan.done_bytes
         self._patience = trio.CancelScope()
 
     async def run(self) -> None:
@@ -240,6 +241,9 @@ class _Pull:
 
     def _report(self, done_bytes: int) -> None:
         self._be_patient()
+        relayed, fresh = self.path is Path.RELAYED, done_bytes - self._counted_bytes
+        self._peer.traffic.received(self._provider, fresh, relayed=relayed)
+        self._counted_bytes = done_bytes
         if self._progress is not None:
             self._progress(done_bytes)
 

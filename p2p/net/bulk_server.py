@@ -35,6 +35,7 @@ from p2p.net.bulk_threads import (
 from p2p.net.chunks import HEADER, ChunkProtocolViolation, RecordKind, parse_header, record
 from p2p.net.peer import Call, Peer
 from p2p.net.tls import shown
+from p2p.net.traffic import CountedSource
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,9 @@ class BulkServer:
     @property
     def _endpoint(self) -> BulkEndpoint:
         return self._peer.bulk
+
+    def _counted(self, peer_id: PeerId, *, relayed: bool) -> ChunkSource:
+        return CountedSource(self._source, self._peer.traffic, peer_id, relayed=relayed)
 
     async def _open(self, call: Call) -> bytes:
         request = OpenRequest.decode(call.payload)
@@ -131,10 +135,11 @@ class BulkServer:
         with connection:
             try:
                 with self._session(ticket):
+                    source = self._counted(ticket.peer_id, relayed=False)
                     await run_in_thread(
                         connection,
                         self._endpoint.transfers,
-                        lambda: provide(connection, self._source, ticket.grant),
+                        lambda: provide(connection, source, ticket.grant),
                     )
             except ConnectionLost as problem:
                 logger.info("a transfer to %s ended: %s", ticket.peer_id, problem)
@@ -152,7 +157,8 @@ class BulkServer:
             if ticket is None:
                 raise ChunkProtocolViolation("no valid ticket")
             with self._session(ticket):
-                await provide_over_stream(connection, self._source, ticket.grant, self._endpoint.transfers)
+                source = self._counted(peer_id, relayed=True)
+                await provide_over_stream(connection, source, ticket.grant, self._endpoint.transfers)
         except ConnectionLost as problem:
             logger.info("a transfer to %s ended: %s", peer_id, problem)
         except ChunkProtocolViolation as violation:

@@ -33,6 +33,7 @@ from p2p.net.gossip import Gossip
 from p2p.net.host import Host, build_host, close_unused, host_and_port, parse_address, running
 from p2p.net.identity import PeerIdentity, public_key_of
 from p2p.net.links import Links
+from p2p.net.traffic import Traffic
 
 __all__ = ["CONTROL_PROTOCOL", "Call", "Peer"]
 
@@ -60,6 +61,8 @@ class Peer:
         self.clock = clock
         self.host = host
         self.nursery = nursery
+        self.opened_at_s = clock.now_s()
+        self.traffic = Traffic(clock)
         listen_host = host_and_port(parse_address(listening[0]))[0] if listening else None
         self.bulk = BulkEndpoint(nursery, clock, listen_host)
         self._listening = listening

@@ -168,3 +168,33 @@ async def test_samples_that_cannot_be_are_not_kept(world: Any) -> None:
         await running.until(job_id, lambda job: job.epoch == 1)
         found = await running.api.handlers()["usage"]({"job": job_id})
         assert (found["samples"], found["problem"]["code"]) == ([], "bad_message")
+
+
+async def test_the_network_says_who_is_there_and_how_files_go(world: Any) -> None:
+    async with world.engine() as running:
+        network = running.api.handlers()["network"]
+        job_id = await world.submit(running)
+        before = await network({})
+        assert before["coordinator"]["reachable"]
+        assert before["coordinator"]["since_s"] <= before["coordinator"]["last_reply_at_s"]
+        assert [peer["role"] for peer in before["peers"]] == ["coordinator"]
+        (job,) = before["jobs"]
+        assert (job["node_peer_id"], job["connected"], job["relayed"]) == ("", False, None)
+        await world.coordinator.run(job_id)
+        world.coordinator.deliver(job_id)
+        await running.until(job_id, lambda job: job.fetched_at_s is not None)
+        after = await network({})
+        assert after["down_bytes"] == sum(len(body) for body in world.node.outputs.values())
+        assert after["down_bytes_per_s"] > 0
+        assert {peer["role"] for peer in after["peers"]} == {"coordinator", "node"}
+
+
+async def test_a_coordinator_that_is_away_is_said_to_be(world: Any) -> None:
+    text = world.home.config.read_text()
+    own, port = world.coordinator.peer.addresses[0], world.coordinator.peer.addresses[0].split("/")[4]
+    world.home.config.write_text(text.replace(own, own.replace(f"/{port}/", "/9/")))
+    async with world.engine(resume=False) as running:
+        found = await running.api.handlers()["network"]({})
+    assert not found["coordinator"]["reachable"]
+    assert found["coordinator"]["problem"]["code"] == "coordinator_unreachable"
+    assert found["coordinator"]["last_reply_at_s"] is None

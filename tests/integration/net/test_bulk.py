@@ -18,7 +18,7 @@ from p2p.core.errors import EnvironmentFailure, Refused, UserError
 from p2p.core.limits import CHUNK_BYTES, CHUNK_RETRIES_MAX
 from p2p.net.bulk import BulkServer, Path, pull_chunks
 from p2p.net.bulk_messages import OPEN_METHOD, OpenReply, OpenRequest
-from p2p.net.bulk_threads import ConnectionLost, provide, receive_exactly, send_all
+from p2p.net.bulk_threads import ChunkSource, ConnectionLost, provide, receive_exactly, send_all
 from p2p.net.chunks import RecordKind, record
 from p2p.net.peer import Peer
 from p2p.testing.chunks import GRANT, Sink, Source
@@ -258,10 +258,10 @@ async def test_a_provider_that_vanishes_for_good_is_given_up(
     assert caught.value.retryable
 
 
-def drip(connection: Any, source: Source, grant: str) -> None:
+def drip(connection: Any, source: ChunkSource, grant: str) -> None:
     """A provider that keeps the connection alive with a byte now and then."""
     try:
-        connection.sendall(record(RecordKind.CHUNK, bytes(source.refs[0].size))[:5])
+        connection.sendall(record(RecordKind.CHUNK, bytes(CHUNK_BYTES))[:5])
         while True:
             connection.sendall(b"x")
             time.sleep(0.02)

@@ -31,14 +31,19 @@ def debugger() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def chain_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainConfig]:
+def chain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the keys of its operators."""
+    return tmp_path_factory.mktemp("localnet")
+
+
+@pytest.fixture(scope="session")
+def chain_config(chain_folder: Path) -> Iterator[ChainConfig]:
     """A localnet with the escrow program on it."""
-    folder = tmp_path_factory.mktemp("localnet")
-    server, chain = open_localnet(folder, 0)
+    server, chain = open_localnet(chain_folder, 0)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield trio.run(bootstrap, server.url, folder)
+        yield trio.run(bootstrap, server.url, chain_folder)
     finally:
         server.shutdown()
         thread.join()

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import trio
 
@@ -24,8 +23,8 @@ from p2p.core.messages.nodes import PAID_UNFETCHED, Assignment
 from p2p.core.states import FailureCode, JobState
 from p2p.core.text import clean_name
 from p2p.net.identity import PeerIdentity
+from p2p.node.attempt import Attempt
 from p2p.node.following import LogKeeper
-from p2p.node.keeping import kept_until_s
 from p2p.node.reading import restarted_since
 from p2p.node.reports import REFUSED_REPORT, Coordinator, deliver_report, failure_of, next_report
 from p2p.node.results import describe, make_statement, sign
@@ -58,12 +57,12 @@ class Services:
     folder: Path
 
 
-class Supervisor:
+class Supervisor(Attempt):
     """Drives one attempt; :meth:`run` returns once it is cleaned up."""
 
     def __init__(self, services: Services, record: JobRecord) -> None:
+        super().__init__(services.tables, services.clock, record)
         self._services = services
-        self.record = record
         self.job = decode(Assignment, record.assignment)
         self.folder = services.folder / record.job_id / str(record.epoch)
         self.spool = Spool(self.folder / "log", record.log_bytes, ended=not may_still_print(record.phase))
@@ -71,8 +70,6 @@ class Supervisor:
         self.finished = trio.Event()
         self.paid = False
         """Over for the coordinator; only the buyer may still come for the outputs."""
-        self._lock = trio.Lock()
-        self._changed = trio.Event()
         self._scope = trio.CancelScope()
         self._over = False
 
@@ -112,11 +109,6 @@ class Supervisor:
         await self._note(dispute=encode(notice))
 
     # -- what others ask of it
-
-    async def without_slot(self) -> None:
-        """Wait until the attempt takes no slot any more."""
-        while self.record.phase.takes_slot:
-            await self._changed.wait()
 
     @property
     def outputs(self) -> Path:
@@ -354,45 +346,6 @@ class Supervisor:
                 await trio.sleep_forever()
             if not await self._try_note(reported=due.state):
                 await trio.sleep(RECONNECT_MAX_S)
-
-    # -- the journal
-
-    async def _advance(self, phase: Phase, event: str = "", **values: Any) -> None:
-        async with self._lock:
-            old = self.record.phase
-            self.record = await self._services.tables.advance(self.record, phase, event, **values)
-        _LOG.info("job %s epoch %d: %s -> %s", *self.record.key, old.value, phase.value)
-        self._wake()
-
-    async def _note(self, **values: Any) -> None:
-        async with self._lock:
-            self.record = await self._services.tables.note(self.record, **values)
-        self._wake()
-
-    async def _try_note(self, **values: Any) -> bool:
-        """As :meth:`_note`; false if the journal cannot be written now, as on a full disk."""
-        try:
-            await self._note(**values)
-        except EnvironmentFailure as failure:
-            _LOG.warning("job %s: %s", self.record.job_id, failure.what)
-            return False
-        return True
-
-    async def _commit_log(self, size_bytes: int, cursor: str) -> None:
-        async with self._lock:
-            self.record = await self._services.tables.note(
-                self.record, log_bytes=size_bytes, log_cursor=cursor
-            )
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
-
-    async def _wait_while_kept(self, done: Callable[[], bool]) -> None:
-        """Wait for ``done``, at most until outputs have been kept long enough, which a dispute prolongs."""
-        while not done() and (left_s := kept_until_s(self.record) - self._services.clock.now_s()) > 0:
-            with trio.move_on_after(left_s):
-                await self._changed.wait()
 
 
 def may_still_print(phase: Phase) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from engine_gui.account_pages import add_account_pages
 from engine_gui.jobs_page import JobsPage
 from gui_kit.app import run_window
 from gui_kit.frame import Frame
@@ -20,7 +21,8 @@ def make_window(home: Home, preferences: Preferences) -> Frame:
     """The window of a home, with all its pages."""
     frame = Frame("CyxWiz Engine", AgentLink(EngineClient(home)))
     show_network(frame, home)
-    frame.add_section(JobsPage(frame))
+    jobs = frame.add_section(JobsPage(frame))
+    add_account_pages(frame, home, preferences, lambda job_id: frame.open_section(jobs))
     frame.setWindowTitle(tr("CyxWiz Engine"))
     return frame
 

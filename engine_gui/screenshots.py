@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from engine_gui.account_shots import ACCOUNT_SHOTS
 from engine_gui.app import make_window
 from gui_kit.screenshots import Shot, take
 from p2p.local.home import find_home
 
-SHOTS = (Shot("jobs", lambda frame: frame.go_to("Jobs"), lambda frame: frame.page().is_ready),)
+SHOTS = (
+    Shot("jobs", lambda frame: frame.go_to("Jobs"), lambda frame: frame.page().is_ready),
+    *ACCOUNT_SHOTS,
+)
 
 
 def main() -> None:

@@ -32,13 +32,13 @@ How a page is made::
   name=…)``.
 * States, badges and checks have their word, icon and colour in :mod:`gui_kit.states`. Colours, distances
   and sizes are in :mod:`gui_kit.tokens`; icons by name in :mod:`gui_kit.icons`. No other module names any.
-* Boxes: ``column(a, b)``, ``row(a, None, b)`` (None stretches), ``Card``, ``KeyValues``; forms:
-  ``TextField`` and ``Field`` with the problem beside the field; ``Money``, ``CopyLabel``, ``QrCode``,
+* Boxes: ``column(a, b)``, ``row(a, None, b)`` (None stretches), ``Beside(a, b, …)``, ``Card``, ``KeyValues``;
+  forms: ``TextField`` and ``Field`` with the problem beside the field; ``Money``, ``CopyLabel``, ``QrCode``,
   ``Badge``, ``StateLabel``, ``Progress``; logs: ``LogView`` with ``LogFeed``; plots:
   ``PlotView``.
 * What a wallet signs: ``sign(self, Signer(home.root, "p2p.engine.cli", kind), WalletAct(…), self._done)``
   of :mod:`gui_kit.wallet_dialog`, which runs the command line's own command as a :class:`Child`; the words
-  of a new wallet: ``PhraseDialog``.
+  of a new wallet: ``PhraseDialog``; the form that connects one: ``ConnectWallet``.
 * News: ``frame.toasts.show(text)``. A question before money or destruction: ``ask(self, …, yes=…,
   then=…)``.
 * Tests: ``tests/gui`` has an ``agent`` that answers what the test says over a real socket, a ``link`` to

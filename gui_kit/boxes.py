@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import (
     QBoxLayout,
     QFrame,
@@ -46,6 +47,31 @@ def _fill(layout: L, items: tuple[QWidget | QLayout | None, ...], spacing_px: in
         else:
             layout.addLayout(item)
     return layout
+
+
+class Beside(QWidget):
+    """Items of equal size beside one another, or one under another where one would be narrower than
+    ``narrowest_px``."""
+
+    def __init__(self, *items: QWidget, narrowest_px: int) -> None:
+        super().__init__()
+        self._needed_px = len(items) * (narrowest_px + MARGIN_PX) - MARGIN_PX
+        self._box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._box.setContentsMargins(0, 0, 0, 0)
+        self._box.setSpacing(MARGIN_PX)
+        for item in items:
+            item.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+            self._box.addWidget(item, 1)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        narrow = self.width() < self._needed_px
+        ways = QBoxLayout.Direction
+        self._box.setDirection(ways.TopToBottom if narrow else ways.LeftToRight)
 
 
 class Line(QFrame):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PyQt6.QtCore import QSignalBlocker
+from PyQt6.QtCore import QSignalBlocker, Qt
 from PyQt6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from gui_kit.icons import icon
@@ -81,6 +81,11 @@ class TextField(Field):
     def text(self) -> str:
         """What was typed, without blanks around it."""
         return self.line.text().strip()
+
+    def on_return(self, do: Callable[[], object]) -> None:
+        """Have something done when Return is pressed in it: after it was checked, so that what that finds
+        wrong is not taken back."""
+        self.line.returnPressed.connect(do, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
 
     def set_text(self, text: str) -> None:
         """Fill in."""

@@ -21,7 +21,7 @@ from gui_kit.look import set_look
 from gui_kit.states import Look
 from gui_kit.theme import mono_font, theme
 from gui_kit.tokens import GRID_PX, HALF_PX, ICON_PX, SMALL_PX, Token
-from gui_kit.words import clean, tooltip, tr
+from gui_kit.words import breakable, clean, tooltip, tr
 from p2p.core.money import Asset, format_amount
 
 LabelLook = Literal["body", "muted", "small", "title", "heading", "display", "problem"]
@@ -57,8 +57,10 @@ class Label(QLabel):
 
     def setText(self, text: str | None) -> None:
         cleaned = clean(text or "")
-        if cleaned != self.text():
-            super().setText(cleaned)
+        copied = self.textInteractionFlags() & Qt.TextInteractionFlag.TextSelectableByMouse
+        shown = breakable(cleaned) if self.wordWrap() and not copied else cleaned
+        if shown != self.text():
+            super().setText(shown)
             self.setAccessibleName(cleaned)
 
     def set_token(self, token: Token) -> None:

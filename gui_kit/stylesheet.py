@@ -74,6 +74,7 @@ QPushButton:checked:focus { border: 2px solid $text; }
 QPushButton[look="primary"]:focus, QPushButton[look="danger"]:focus { border: 2px solid $text; }
 QPushButton[look="flat"] { background: transparent; border-color: transparent; color: $accent;
   padding: 0 ${grid}px; }
+QPushButton[look="flat"]:disabled { background: transparent; border-color: transparent; }
 QPushButton[look="flat"]:hover { background: $raised; }
 QPushButton[look="flat"]:focus { border: 2px solid $accent; }
 QToolButton { background: transparent; border: 1px solid transparent; border-radius: ${radius}px;

@@ -122,8 +122,10 @@ class WalletDialog(QDialog):
     def _error(self) -> QWidget:
         close = Button(tr("Close"))
         close.clicked.connect(self.reject)
+        head = row(IconLabel("alert-circle-outline", "danger"), self._problem, spacing_px=GRID_PX)
+        head.setStretch(1, 1)
         body = column(
-            row(IconLabel("alert-circle-outline", "danger"), self._problem, spacing_px=GRID_PX),
+            head,
             self._rest,
             spacing_px=MARGIN_PX,
         )
@@ -140,8 +142,12 @@ class WalletDialog(QDialog):
         """Whether the wallet is being asked."""
         return self._stack.currentIndex() == _WAITING
 
+    def _show(self, page: int) -> None:
+        self._stack.setCurrentIndex(page)
+        self.resize(_WIDTH_PX, max(self.height(), self._stack.totalHeightForWidth(_WIDTH_PX)))
+
     def _ask(self) -> None:
-        self._stack.setCurrentIndex(_QUESTION)
+        self._show(_QUESTION)
         default = self.no if self._act.danger else self.yes
         default.setDefault(True)
         (self.password if self._needs_password else default).setFocus()
@@ -156,7 +162,7 @@ class WalletDialog(QDialog):
                 return
         self.password.set_problem("")
         self._said.setText("")
-        self._stack.setCurrentIndex(_WAITING)
+        self._show(_WAITING)
         self.cancel.setFocus()
         signer = self._signer
         child = Child(self, signer.home, signer.program, self._act.arguments, secrets)
@@ -181,7 +187,7 @@ class WalletDialog(QDialog):
         what, *rest = error.lines()
         self._problem.setText(what)
         self._rest.setText("\n".join(rest))
-        self._stack.setCurrentIndex(_ERROR)
+        self._show(_ERROR)
         self.again.setDefault(True)
         self.again.setFocus()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from html import escape
+from textwrap import wrap
 
 from PyQt6.QtCore import QCoreApplication
 
@@ -13,6 +15,9 @@ from p2p.core.text import clean_line
 LABEL_MAX_CHARS = 2000
 """No label shows more, whoever wrote its text."""
 
+_BREAK_CHARS = 20
+_LONG_WORD = re.compile(r"\S{41,}")
+_INVISIBLE_BREAK = "\u200b"
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -29,6 +34,12 @@ def clean(text: str) -> str:
     """Text that may come from a stranger, line by line harmless, ends kept."""
     lines = text[: 2 * LABEL_MAX_CHARS].splitlines()
     return "\n".join(clean_line(line, LABEL_MAX_CHARS) for line in lines)[:LABEL_MAX_CHARS]
+
+
+def breakable(text: str) -> str:
+    """Cleaned text whose longest words, such as a path, may go on in the next line: for the eye alone, not
+    to be copied."""
+    return _LONG_WORD.sub(lambda word: _INVISIBLE_BREAK.join(wrap(word[0], _BREAK_CHARS)), text)
 
 
 def tooltip(text: str) -> str:

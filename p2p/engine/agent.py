@@ -23,6 +23,7 @@ from p2p.engine.context import Engine
 from p2p.engine.events import watch_events
 from p2p.engine.link import CoordinatorLink
 from p2p.engine.live import LiveJobs
+from p2p.engine.news import watch_login
 from p2p.engine.sources import InputSource
 from p2p.engine.supervisor import Supervisors
 from p2p.engine.wallets import Wallets
@@ -53,6 +54,7 @@ async def run_agent(home: Home, clock: Clock = SYSTEM_CLOCK) -> None:
         await serving.attach(engine)
         nursery.start_soon(watch_events, engine)
         nursery.start_soon(_sweep_plans, engine)
+        nursery.start_soon(watch_login, engine)
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
         await supervisors.resume()
         await nursery.start(server.serve, home.engine.socket)

@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from p2p.core.errors import Bug, Refused
-from p2p.core.limits import JOBS_LISTED_MAX, WATCH_INTERVAL_S
+from p2p.core.limits import JOBS_LISTED_MAX, LOG_TOTAL_MAX_BYTES, WATCH_INTERVAL_S
 from p2p.core.messages.jobs import OfferList, OffersRequest
 from p2p.core.states import JobState
 from p2p.engine import disputing, opening, planning, retrieving
@@ -19,7 +19,7 @@ from p2p.engine.context import Engine, view_of
 from p2p.engine.insight_api import InsightApi
 from p2p.engine.live import Direction, Transfer
 from p2p.engine.log_reading import log_items
-from p2p.engine.parameters import Params, job_of, package_request, text_of
+from p2p.engine.parameters import Params, count_of, job_of, package_request, text_of
 from p2p.engine.supervisor import Supervisors
 from p2p.engine.views import job_details, job_to_json, plan_to_json
 from p2p.engine.wallet_api import WalletApi
@@ -186,7 +186,8 @@ class Api:
     async def logs(self, params: Params) -> AsyncGenerator[Params, None]:
         """``logs``."""
         job = await job_of(self._engine, params)
-        async for item in log_items(self._engine, job.job_id, follow=bool(params.get("follow"))):
+        begin = {name: count_of(params, name, 0, LOG_TOTAL_MAX_BYTES) for name in ("epoch", "offset")}
+        async for item in log_items(self._engine, job.job_id, follow=bool(params.get("follow")), **begin):
             yield item
 
     # -- acting on jobs

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from p2p.core.errors import ExitCode, Refused, UserError
-from p2p.core.limits import JOBS_LISTED_MAX, LOG_LINE_MAX_BYTES
+from p2p.core.limits import JOBS_LISTED_MAX, LOG_LAST_MAX, LOG_LINE_MAX_BYTES
 from p2p.core.money import format_usd
 from p2p.core.text import clean_line
 from p2p.engine import render
@@ -102,10 +102,11 @@ def show(job: str, as_json: bool) -> None:
 @cyxwiz.command()
 @click.argument("job")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
-def logs(job: str, follow: bool) -> None:
+@click.option("--last", type=click.IntRange(1, LOG_LAST_MAX), help="Begin so many lines before the end.")
+def logs(job: str, follow: bool, last: int | None) -> None:
     """The log of JOB."""
     try:
-        cli.run_async(_print_log, job, follow)
+        cli.run_async(_print_log, job, follow, last)
     except KeyboardInterrupt:
         say_detached(job)
 
@@ -240,11 +241,29 @@ async def _watch_jobs(limit: int) -> None:
             await trio.sleep(_WATCH_S)
 
 
-async def _print_log(job: str, follow: bool) -> None:
+async def _last_lines(client: EngineClient, job: str, last: int) -> Any:
+    """The end of the log, as an item of it."""
+    found = await client.call("log_before", job=job)
+    lines, start = found["lines"], found["start"]
+    while start > 0 and len(lines) < last:
+        more = await client.call("log_before", job=job, epoch=found["epoch"], before=start)
+        if more["epoch"] != found["epoch"]:
+            break  # another attempt has begun: the stream says so
+        lines, start = more["lines"] + lines, more["start"]
+    return {**found, "lines": lines[-last:]}
+
+
+async def _print_log(job: str, follow: bool, last: int | None) -> None:
     client = _client()
     await client.ensure_running()
+    begin: dict[str, int] = {}
     epoch = 0
-    async with aclosing(client.stream("logs", job=job, follow=follow)) as items:
+    if last is not None:
+        end = await _last_lines(client, job, last)
+        epoch, begin = end["epoch"], {name: end[name] for name in ("epoch", "offset")}
+        for line in end["lines"]:
+            cli.out.print(Text(clean_line(line, LOG_LINE_MAX_BYTES)))
+    async with aclosing(client.stream("logs", job=job, follow=follow, **begin)) as items:
         async for item in items:
             if epoch and item["epoch"] != epoch:
                 cli.err.print("another node begins anew", style="cyan")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.text import Text
 
 from p2p.core.errors import Bug, ExitCode
 from p2p.core.text import clean_line
@@ -127,5 +128,42 @@ def network(as_json: bool) -> int:
     return ExitCode.OK if found["coordinator"]["reachable"] else ExitCode.ENVIRONMENT
 
 
-LOOKING = (estimate, measure, metrics, usage, network)
+@click.command()
+@click.argument("job")
+@json_option
+def results(job: str, as_json: bool) -> None:
+    """The files of the results of JOB: sizes, hashes, and whether they are still there."""
+    found = ask("results", job=job)
+    if as_json:
+        cli.print_json(found)
+        return
+    cells = render_look.result_cells(found)
+    cli.print_table(render_look.RESULT_COLUMNS, cells, "Its results have not been fetched.")
+    if found["fetched"]:
+        cli.say(f"They are in {found['out']}; `cyxwiz fetch JOB --out DIR` puts them elsewhere as well.")
+
+
+@click.command()
+@click.option("--after", type=click.IntRange(0), default=0, help="Only what comes after this number.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C.")
+@json_option
+def news(after: int, follow: bool, as_json: bool) -> None:
+    """What is worth telling: jobs that ended or use up their time, a login that ends. With a number each."""
+    cli.run_async(_news, after, follow, as_json)
+
+
+async def _news(after: int, follow: bool, as_json: bool) -> None:
+    client = EngineClient(find_home())
+    await client.ensure_running()
+    async with aclosing(client.stream("news", after=after, follow=follow)) as items:
+        async for item in items:
+            if item["news"] is None:
+                continue
+            if as_json:
+                cli.print_json_line({"cursor": item["cursor"], **item["news"]})
+            else:
+                cli.out.print(Text(render_look.news_line(item["cursor"], item["news"])))
+
+
+LOOKING = (estimate, measure, metrics, usage, network, results, news)
 """The commands of this module."""

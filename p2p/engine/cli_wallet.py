@@ -17,6 +17,7 @@ from p2p.engine.cli_keystore import create, export, import_wallet, password
 from p2p.engine.cli_money import ask, owner_of, print_balances, print_moved, sign_here
 from p2p.engine.cli_reclaim import reclaim
 from p2p.engine.cli_sessions import sessions
+from p2p.engine.cli_view import print_pairs
 from p2p.engine.wallet_requests import WalletRequests
 from p2p.local import cli
 from p2p.local.cli import ASSETS, agreed, json_option
@@ -33,6 +34,27 @@ def wallet() -> None:
 
 for _command in (create, import_wallet, export, password, sessions, reclaim, history, faucet):
     wallet.add_command(_command)
+
+
+@wallet.command()
+@json_option
+def address(as_json: bool) -> None:
+    """Where to send money to: your wallet's own address. Then `cyxwiz wallet deposit`."""
+    found = ask("deposit_address")
+    if as_json:
+        cli.print_json(found)
+        return
+    print_pairs(
+        [
+            ("address", found["wallet"]),
+            ("network", f"{found['cluster']}: what is sent on another one does not arrive"),
+            *((Asset(each["asset"]).symbol, _token_words(each)) for each in found["assets"]),
+        ]
+    )
+
+
+def _token_words(each: dict[str, Any]) -> str:
+    return f"the token {each['mint']}" if each["mint"] else "as any transfer; some is needed for fees"
 
 
 @wallet.command()

@@ -91,7 +91,26 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "watch", "Items: the job, whenever something about it has changed.", needs=("job",), streams=True
     ),
-    Command("logs", "Items: lines of the job's log.", needs=("job",), takes=("follow",), streams=True),
+    Command(
+        "logs",
+        "Items: lines of the job's log, and where they end; from there with ``epoch`` and ``offset``.",
+        needs=("job",),
+        takes=("follow", "epoch", "offset"),
+        streams=True,
+    ),
+    Command(
+        "log_before",
+        "The lines of a log that end at a place, ``before``, or at its end: to read it backwards.",
+        needs=("job",),
+        takes=("epoch", "before"),
+    ),
+    Command("results", "The files of a job's results: size, hash, whether they are there.", needs=("job",)),
+    Command(
+        "news",
+        "Items: what is worth telling, each once: a job ended, its time runs out, the login ends.",
+        takes=("after", "follow"),
+        streams=True,
+    ),
     Command(
         "metrics",
         "The values that a job printed, by line; ``epoch``, ``offset``, ``line``: where an answer ended.",
@@ -115,6 +134,7 @@ COMMANDS: tuple[Command, ...] = (
         "What a job would cost, who could run it now, and how long it would wait; nothing is packaged.",
         takes=("config", "overrides", "asset", "input_bytes"),
     ),
+    Command("deposit_address", "Where to send money that is to be deposited: the wallet's own address."),
     Command("wallet_balance", "The wallet's balances, in it and in escrow, and its session keys."),
     Command(
         "wallet_deposit",

@@ -14,9 +14,11 @@ from p2p.chain.transaction import SignedTransaction
 from p2p.core.clock import Clock
 from p2p.core.errors import Bug, CyxWizError
 from p2p.core.jobspec import JobSpec
+from p2p.core.limits import BUDGET_LOW
 from p2p.core.messages.jobs import JobRef, JobView, ResultStatement, Terms
 from p2p.core.paths import Home
 from p2p.core.signing import Signed
+from p2p.core.states import JobState
 from p2p.engine.joblog import JobLog
 from p2p.engine.link import CoordinatorLink
 from p2p.engine.live import LiveJobs
@@ -24,8 +26,11 @@ from p2p.engine.sources import InputSource
 from p2p.engine.wallets import Wallets
 from p2p.local.protocol import error_to_json
 from p2p.net.peer import Peer
-from p2p.store.engine import EngineTables, JobRow
+from p2p.store.engine import EngineTables, EventRow, JobRow
 from p2p.wire.codec import decode, encode
+
+LOW_BUDGET = "low_budget"
+"""The event of a job that has used most of what it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,17 @@ class Engine:
         if old is not None and old.revision > view.revision:
             return
         if old != view:
+            await self._warn(await self.job(job_id), old, view)
             await self.tables.note(job_id, view=encode(view))
             self.live.ring(job_id)
+
+    async def _warn(self, job: JobRow, old: JobView | None, view: JobView) -> None:
+        """Write down that most of what a job may use is used, once for each attempt."""
+        before = 0.0 if old is None or old.epoch != view.epoch else budget_used(old)
+        if view.state is JobState.RUNNING and before < BUDGET_LOW <= budget_used(view):
+            detail = f"{view.used_seconds} s of {view.timeout_s} s"
+            event = EventRow(self.clock.now_s(), LOW_BUDGET, detail)
+            await self.tables.add_events(job.job_id, [event])
 
     async def note_problem(self, job_id: str, error: CyxWizError | None) -> None:
         """Keep what stops a job from going on; None clears it."""
@@ -117,6 +131,14 @@ def statement_of(job: JobRow) -> tuple[Signed, ResultStatement] | None:
 def open_transaction_of(job: JobRow) -> SignedTransaction:
     """The signed Open."""
     return SignedTransaction(job.open_transaction or b"", job.open_signature, job.open_last_valid)
+
+
+def budget_used(view: JobView) -> float:
+    """How much of what a job may use is used, from 0 to 1: of its time, at whose end it is stopped.
+
+    The deposit is worth that time at the dearest rate, so it lasts at least as long.
+    """
+    return min(1.0, view.used_seconds / view.timeout_s) if view.timeout_s > 0 else 0.0
 
 
 def problem_to_json(error: CyxWizError) -> str:

@@ -24,6 +24,7 @@ from p2p.engine.following import ask_offer, finish, wait_for_news
 from p2p.engine.joblog import JobLog
 from p2p.engine.live import Direction, Transfer
 from p2p.engine.metric_reading import log_rows, metrics_csv
+from p2p.engine.outcome import keep_manifest
 from p2p.engine.results import STATEMENT, ResultFolder
 from p2p.engine.settling import accept_offer, check_delivered
 from p2p.engine.usage import collect_usage
@@ -50,6 +51,7 @@ async def fetch(engine: Engine, job: JobRow) -> JobRow:
     await _pull(engine, view, folder, manifest, missing, grant)
     with suppress(CyxWizError):  # nothing hangs on it
         await collect_usage(engine, view)
+    await trio.to_thread.run_sync(keep_manifest, engine.folder(job.job_id), manifest)
     log = engine.log(job.job_id, job.epoch)
     await _require_log(engine, job, log, statement)
     files = await trio.to_thread.run_sync(_describe, signed, statement, log)

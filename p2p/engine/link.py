@@ -137,6 +137,10 @@ class CoordinatorLink:
         await self._wallets.remember(account)
         return reply
 
+    async def login_ends_at_s(self, account: Account) -> float | None:
+        """When the last login at this coordinator ends; None if there was none."""
+        return await self._wallets.login_ends_at_s(account.wallet, self.network().coordinator_peer_id)
+
     async def _login(self, account: Account) -> LoginReply:
         async with self._login_lock:
             signer = account.signer()
@@ -147,6 +151,7 @@ class CoordinatorLink:
         login = LoginRequest(wallet, Role.ENGINE, text, signature)
         reply = decode(LoginReply, await self._call("auth.login", encode(login), CALL_TIMEOUT_S))
         self._check_chain(reply)
+        await self._wallets.remember_login(wallet, self.network().coordinator_peer_id, reply.expires_at_s)
         return reply
 
     def _check_chain(self, reply: LoginReply) -> None:

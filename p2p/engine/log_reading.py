@@ -1,4 +1,4 @@
-"""Reading a job's log back from this disk, line by line, as it grows."""
+"""A job's log as a stream of lines: what is on this disk, then what comes; or backwards from its end."""
 
 from __future__ import annotations
 
@@ -7,71 +7,94 @@ from typing import Any
 
 import trio
 
-from p2p.core.limits import ENGINE_RETRY_MAX_S, LOG_BATCH_MAX_BYTES
+from p2p.core.limits import ENGINE_RETRY_MAX_S, LOG_BATCH_MAX_BYTES, LOG_LINE_MAX_BYTES
 from p2p.engine.context import Engine
 from p2p.engine.joblog import JobLog, LineSplitter
+from p2p.engine.parameters import Params, count_of
 from p2p.store.engine import JobRow
 
 Item = dict[str, Any]
 
+_BLOCK_BYTES = LOG_BATCH_MAX_BYTES - LOG_LINE_MAX_BYTES  # and the beginning of a line: one local message
+_POLL_S = 1.0  # for the end of a job whose log rings no more
 
-async def log_items(engine: Engine, job_id: str, *, follow: bool) -> AsyncGenerator[Item, None]:
-    """Items ``{"epoch", "lines"}``; with ``follow`` until the log is complete or the job is final.
 
-    Another attempt begins the log anew, with its own epoch. Lines are raw text: clean before showing.
+async def log_items(
+    engine: Engine, job_id: str, *, follow: bool, epoch: int = 0, offset: int = 0
+) -> AsyncGenerator[Item, None]:
+    """Items ``{"epoch", "offset", "lines"}``; with ``follow`` until the log is complete or the job is final.
+
+    ``offset`` is where in the log the lines end, and where to begin again: the ``offset`` that is asked for
+    counts for the attempt ``epoch``. Another attempt begins the log anew, with its own epoch. Lines are raw
+    text: clean before showing.
     """
     live = engine.live[job_id]
-    epoch = 0
+    shown = 0
     while True:
         since = live.news.count
         job = await engine.job(job_id)
         if job.epoch == 0 and follow and not job.stage.is_final:
             await live.news.wait(since, ENGINE_RETRY_MAX_S)
             continue
-        if job.epoch == epoch:
+        if job.epoch == shown:
             return
-        epoch = job.epoch
-        async for item in _attempt(engine, engine.log(job_id, epoch), job_id, follow=follow):
+        shown = job.epoch
+        start = offset if shown == epoch else 0
+        async for item in _attempt(engine, engine.log(job_id, shown), job_id, start, follow=follow):
             yield item
 
 
-async def _attempt(engine: Engine, log: JobLog, job_id: str, *, follow: bool) -> AsyncGenerator[Item, None]:
-    splitter, offset = LineSplitter(), 0
+async def _attempt(
+    engine: Engine, log: JobLog, job_id: str, offset: int, *, follow: bool
+) -> AsyncGenerator[Item, None]:
+    splitter = LineSplitter()
     live = engine.live[job_id]
     while True:
         since = live.log.count
         job = await engine.job(job_id)
         over = not follow or _is_over(job, log.epoch)
-        while data := await trio.to_thread.run_sync(_next_block, log, offset):
+        while data := await trio.to_thread.run_sync(log.read, offset, _BLOCK_BYTES):
             offset += len(data)
-            for item in _items(log.epoch, list(splitter.feed(data))):
-                yield item
+            if lines := list(splitter.feed(data)):
+                yield _item(log.epoch, offset - splitter.pending, lines)
         if over:
-            for item in _items(log.epoch, list(splitter.rest())):
-                yield item
+            if lines := list(splitter.rest()):
+                yield _item(log.epoch, offset, lines)
             return
         await live.log.wait(since, _POLL_S)
 
 
-_POLL_S = 1.0  # for the end of a job whose log rings no more
+async def lines_before(engine: Engine, job: JobRow, params: Params) -> Params:
+    """``log_before``: the lines that end at byte ``before``, or at the end of what is here; as many as fit.
+
+    A line that is longer than a line may be is cut, and not at the places where the stream cuts it.
+    """
+    log = engine.log(job.job_id, job.epoch)
+    size = await trio.to_thread.run_sync(log.size_bytes)
+    end = count_of(params, "before", size, size)
+    if params.get("epoch") not in (None, job.epoch):
+        end = size
+    start = max(0, end - _BLOCK_BYTES)
+    data = (await trio.to_thread.run_sync(log.read, start, end - start))[: end - start]
+    if start > 0 and (cut := data.find(b"\n")) >= 0 and cut + 1 < len(data):
+        start, data = start + cut + 1, data[cut + 1 :]
+    splitter = LineSplitter()
+    lines = list(splitter.feed(data))
+    if end == size and not job.log_complete:
+        end -= splitter.pending  # its rest is still to come: whoever goes on from here gets it whole
+    else:
+        lines += splitter.rest()
+    return {
+        **_item(job.epoch, end, lines),
+        "start": start,
+        "size": size,
+        "complete": job.log_complete,
+    }
 
 
 def _is_over(job: JobRow, epoch: int) -> bool:
     return job.epoch != epoch or job.log_complete or job.stage.is_final
 
 
-def _next_block(log: JobLog, offset: int) -> bytes:
-    return next(log.blocks(offset), b"")
-
-
-def _items(epoch: int, lines: list[bytes]) -> list[Item]:
-    """In pieces that fit a local message, whatever JSON makes of their characters."""
-    found: list[Item] = []
-    room = 0
-    for line in lines:
-        if room < len(line) or not found:
-            found.append({"epoch": epoch, "lines": []})
-            room = LOG_BATCH_MAX_BYTES
-        found[-1]["lines"].append(line.decode("utf-8", "replace"))
-        room -= len(line) + 1
-    return found
+def _item(epoch: int, offset: int, lines: list[bytes]) -> Item:
+    return {"epoch": epoch, "offset": offset, "lines": [line.decode("utf-8", "replace") for line in lines]}

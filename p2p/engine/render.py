@@ -33,6 +33,7 @@ _STATE_WORDS = {
     "verified": "results verified",
     "receipted": "receipt signed",
     "closing": "waiting for the refund",
+    "low_budget": "most of the time limit is used; the job is stopped at its end",
 }
 _STATEMENT_MAX_CHARS = 2000
 _DISPUTE_WORDS = {

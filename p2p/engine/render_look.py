@@ -165,3 +165,33 @@ def _way(job: Json) -> str:
     if job["relayed"] is not None:
         return "relayed" if job["relayed"] else "direct"
     return "connected" if job["connected"] else ""
+
+
+RESULT_COLUMNS = ("FILE", ">SIZE", "STATE", "SHA-256")
+
+
+def result_cells(found: Json) -> list[list[str]]:
+    """The outputs, and then what lies beside them."""
+    outputs = [
+        [file["path"], size(file["bytes"]), file["state"], file["sha256"] or f"{file['chunks']} chunks"]
+        for file in found["files"]
+    ]
+    return outputs + [[file["path"], size(file["bytes"]), "", ""] for file in found["beside"]]
+
+
+_NEWS_WORDS = {
+    "finished": "finished; its results are verified and here",
+    "paid_unfetched": "paid, but its results were not fetched",
+    "failed": "failed; the deposit is back",
+    "cancelled": "cancelled",
+    "low_budget": "has used most of its time limit",
+    "login_ends": "Your login ends soon. Log in again: `cyxwiz login`.",
+}
+
+
+def news_line(cursor: int, news: Json) -> str:
+    """One piece of news."""
+    words = _NEWS_WORDS[news["kind"]]
+    if news["job_id"] is not None:
+        words = f"{short(news['job_id'])} {clean_name(news['job_name'] or '', NAME_MAX_CHARS)}: {words}"
+    return f"{cursor}  {moment(news['at_s'])}  {words}"

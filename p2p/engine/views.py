@@ -10,7 +10,7 @@ from p2p.core.messages.disputes import ReviewView
 from p2p.core.messages.jobs import JobView, RuleCount, Terms
 from p2p.core.money import cost_units
 from p2p.core.states import JobState
-from p2p.engine.context import problem_of, spec_of, statement_of, terms_of, view_of
+from p2p.engine.context import budget_used, problem_of, spec_of, statement_of, terms_of, view_of
 from p2p.engine.cost import cost_to_json
 from p2p.engine.live import LiveJob
 from p2p.engine.planning import Plan
@@ -62,6 +62,7 @@ def job_to_json(job: JobRow, live: LiveJob) -> Json:
         "deposit_units": terms.deposit_units if terms else 0,
         "rate_units_per_hour": view.rate_units_per_hour if view else 0,
         "used_units": _used_units(job, view, terms),
+        "budget_used": budget_used(view) if view else 0.0,
         "progress": live.progress.fraction,
         "metrics": dict(live.metrics),
         "transfer": _transfer(live),

@@ -88,6 +88,15 @@ class Wallets:
             await self._tables.set_setting(name, None if file is None else str(file))
         await self._tables.set_setting(_WALLET, account.wallet)
 
+    async def remember_login(self, wallet: Wallet, coordinator: str, expires_at_s: float) -> None:
+        """Keep until when a login at a coordinator lasts."""
+        await self._tables.set_setting(f"login_ends:{coordinator}:{wallet}", str(expires_at_s))
+
+    async def login_ends_at_s(self, wallet: Wallet, coordinator: str) -> float | None:
+        """What :meth:`remember_login` kept."""
+        kept = await self._tables.setting(f"login_ends:{coordinator}:{wallet}")
+        return None if kept is None else float(kept)
+
     def session(self, wallet: Wallet, asset: Asset) -> Signer:
         """The session key of a wallet and asset, drawn at first use."""
         folder = make_private(self._home.engine.folder / "sessions" / wallet)

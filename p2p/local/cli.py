@@ -41,8 +41,16 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def print_json(value: Json) -> None:
     """One JSON document on standard output; nothing in it, a stranger's name for one, steers a terminal."""
-    text = json.dumps(value, indent=2, ensure_ascii=not _is_utf8())
-    click.echo("".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text))
+    click.echo(_harmless(json.dumps(value, indent=2, ensure_ascii=not _is_utf8())))
+
+
+def print_json_line(value: Json) -> None:
+    """As :func:`print_json`, on one line: for what comes bit by bit."""
+    click.echo(_harmless(json.dumps(value, ensure_ascii=not _is_utf8())))
+
+
+def _harmless(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text)
 
 
 def _escape(character: str) -> str:

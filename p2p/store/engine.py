@@ -87,6 +87,17 @@ class EventRow:
     remote_seq: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NewsRow:
+    """One thing that is worth telling; its number, and what it is about."""
+
+    seq: int
+    at_s: float
+    kind: str
+    job_id: str | None
+    detail: str
+
+
 _COLUMNS = tuple(field.name for field in fields(JobRow))
 _FLAGS = ("cancel_wanted", "log_complete", "dispute_known")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM jobs"
@@ -230,6 +241,28 @@ class EngineTables:
             return tuple(EventRow(*row) for row in connection.execute(sql, (job_id,)).fetchall())
 
         return await self._journal.read(read)
+
+    # -- news
+
+    async def last_news(self) -> int:
+        """The number of the newest; 0 if there was none."""
+        sql = "SELECT coalesce(max(seq), 0) AS seq FROM news"
+        return int(await self._journal.read(lambda c: c.execute(sql).fetchone()["seq"]))
+
+    async def news_after(self, seq: int, limit: int) -> tuple[NewsRow, ...]:
+        """What came after a number, oldest first."""
+        sql = "SELECT seq, at_s, kind, job_id, detail FROM news WHERE seq > ? ORDER BY seq LIMIT ?"
+
+        def read(connection: sqlite3.Connection) -> tuple[NewsRow, ...]:
+            return tuple(NewsRow(*row) for row in connection.execute(sql, (seq, limit)).fetchall())
+
+        return await self._journal.read(read)
+
+    async def add_news(self, kind: str, detail: str, mark: str) -> bool:
+        """Add what is about no job, unless it was told under this mark; whether it is new."""
+        sql = "INSERT OR IGNORE INTO news (at_s, kind, detail, mark) VALUES (?, ?, ?, ?)"
+        row = (self._clock.now_s(), kind, detail, mark)
+        return await self._journal.write(lambda c: c.execute(sql, row).rowcount > 0)
 
     # -- hashes of files
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from p2p.core.errors import UserError
-from p2p.core.limits import MEASURE_STEP_FILES
+from p2p.core.limits import LOGIN_SOON_S, MEASURE_STEP_FILES
 from p2p.core.messages.usage import UsageSample
-from p2p.core.states import JobState
+from p2p.core.states import FailureCode, JobState
 from p2p.engine.context import view_of
+from p2p.engine.news import look_at_login
+from p2p.engine.wallets import Account
 from p2p.net.identity import PeerIdentity
+from p2p.store.stages import Stage
 
 NOBODY = PeerIdentity.ephemeral().peer_id
 
@@ -198,3 +203,125 @@ async def test_a_coordinator_that_is_away_is_said_to_be(world: Any) -> None:
     assert not found["coordinator"]["reachable"]
     assert found["coordinator"]["problem"]["code"] == "coordinator_unreachable"
     assert found["coordinator"]["last_reply_at_s"] is None
+
+
+async def told(running: Any, **params: Any) -> list[dict[str, Any]]:
+    """All news that there is."""
+    async with aclosing(running.api.streams()["news"](params)) as items:
+        return [item async for item in items if item["news"] is not None]
+
+
+async def test_news_come_once_and_outlive_the_agent(world: Any) -> None:
+    async with world.engine() as running:
+        job_id = await world.submit(running)
+        await world.coordinator.run(job_id)
+        world.coordinator.move(job_id, JobState.RUNNING, used_seconds=479)
+        await running.until(job_id, lambda job: view_of(job).used_seconds == 479)
+        assert await told(running, after=0) == []
+        for seconds in (480, 500):
+            world.coordinator.move(job_id, JobState.RUNNING, used_seconds=seconds)
+            await running.until(job_id, lambda job, used=seconds: view_of(job).used_seconds == used)
+        (low,) = await told(running, after=0)
+        assert (low["news"]["kind"], low["news"]["job_id"]) == ("low_budget", job_id)
+        assert low["news"]["detail"] == "480 s of 600 s"
+        assert (await running.api.handlers()["show"]({"job": job_id}))["budget_used"] > 0.8
+    async with world.engine() as running:
+        world.coordinator.deliver(job_id)
+        await running.until(job_id, lambda job: job.stage.is_final)
+        news = await told(running, after=low["cursor"])
+        assert [item["news"]["kind"] for item in news] == ["finished"]
+        assert await told(running, after=news[-1]["cursor"]) == []
+        assert await told(running) == []
+        assert await told(running, after=10**6) == []
+
+
+async def test_a_refund_is_news_and_says_whether_it_was_wanted(world: Any) -> None:
+    async with world.engine() as running:
+        for cancel, kind in ((False, "failed"), (True, "cancelled")):
+            job_id = await world.submit(running, out=str(world.folder / kind))
+            if cancel:
+                await running.api.cancel({"job": job_id})
+                await running.until(job_id, lambda job: job.stage is Stage.CLOSING)
+            else:
+                await world.coordinator.run(job_id)
+                world.coordinator.move(job_id, JobState.FAILED, failure=FailureCode.SCRIPT_ERROR)
+            await world.coordinator.refund(job_id)
+            await running.until(job_id, lambda job: job.stage.is_final)
+            assert (await told(running, after=0))[-1]["news"]["kind"] == kind
+
+
+async def test_a_login_that_only_the_person_can_renew_is_said_to_end(world: Any) -> None:
+    async with world.engine(resume=False) as running:
+        engine = running.engine
+        account = await engine.wallets.account()
+        coordinator = engine.link.network().coordinator_peer_id
+        soon_s = engine.clock.now_s() + LOGIN_SOON_S - 60
+        await engine.wallets.remember_login(account.wallet, coordinator, soon_s)
+        await look_at_login(engine)
+        assert await told(running, after=0) == []  # its key is in a file
+        await engine.wallets.remember(Account(account.wallet))
+        await look_at_login(engine)
+        await look_at_login(engine)
+        (news,) = await told(running, after=0)
+        assert (news["news"]["kind"], news["news"]["job_id"]) == ("login_ends", None)
+
+
+async def test_results_name_each_file_with_its_hash_and_whether_it_is_there(world: Any) -> None:
+    world.node.outputs = {"model.pt": b"weights" * 1000, "a/b.txt": b"x", "empty": b""}
+    async with world.engine() as running:
+        job_id = await world.submit(running)
+        results = running.api.handlers()["results"]
+        assert (await results({"job": job_id}))["files"] == []
+        await world.coordinator.run(job_id)
+        world.coordinator.deliver(job_id)
+        await running.until(job_id, lambda job: job.fetched_at_s is not None)
+        out = world.folder / "out"
+        (out / "outputs" / "a" / "b.txt").unlink()
+        (out / "outputs" / "empty").write_text("no more")
+        found = await results({"job": job_id})
+        assert found["root"] == world.node.manifest().root().hex()
+        files = {file["path"]: file for file in found["files"]}
+        states = {path: file["state"] for path, file in files.items()}
+        assert states == {
+            "outputs/a/b.txt": "missing",
+            "outputs/empty": "changed",
+            "outputs/model.pt": "verified",
+        }
+        assert files["outputs/model.pt"]["sha256"] == sha256(world.node.outputs["model.pt"]).hexdigest()
+        assert {file["path"] for file in found["beside"]} >= {"log.txt", "statement.json", "metrics.csv"}
+
+
+async def test_a_log_is_read_backwards_and_followed_from_where_it_ended(world: Any) -> None:
+    lines = [f"line {number} {'x' * 90}" for number in range(9000)]
+    world.node.log, world.node.log_ended = ("\n".join(lines) + "\nhalf").encode(), False
+    async with world.engine() as running:
+        job_id = await world.submit(running)
+        await running.engine.tables.note(job_id, epoch=1)
+        await trio.to_thread.run_sync(running.engine.log(job_id, 1).append, 0, world.node.log)
+        before = running.api.handlers()["log_before"]
+        newest = await before({"job": job_id})
+        read, start = newest["lines"], newest["start"]
+        assert newest["offset"] == newest["size"] - len("half")
+        while start > 0:
+            page = await before({"job": job_id, "epoch": 1, "before": start})
+            assert page["offset"] == start
+            read, start = page["lines"] + read, page["start"]
+        assert read == lines
+        await trio.to_thread.run_sync(running.engine.log(job_id, 1).append, newest["size"], b" and half\n")
+        follow = {"job": job_id, "epoch": 1, "offset": newest["offset"]}
+        items = [item async for item in running.api.logs(follow)]
+        assert [line for item in items for line in item["lines"]] == ["half and half"]
+        assert items[-1]["offset"] == newest["size"] + len(" and half\n")
+        other = [item async for item in running.api.logs({**follow, "epoch": 7})]
+        assert sum(len(item["lines"]) for item in other) == len(lines) + 1
+
+
+async def test_money_is_sent_to_the_wallets_own_address(world: Any) -> None:
+    async with world.engine(resume=False) as running:
+        found = await running.api.handlers()["deposit_address"]({})
+        mint = running.engine.link.chain_config().usdc_mint
+    assert found["wallet"] == world.buyer
+    assert [each["uri"] for each in found["assets"]] == [
+        f"solana:{world.buyer}?spl-token={mint}",
+        f"solana:{world.buyer}",
+    ]

@@ -23,7 +23,7 @@ def test_the_agent_has_a_handler_for_each() -> None:
     api = Api(engine, engine, engine, lambda: None, "0")
     handlers, streams = api.handlers(), api.streams()
     assert set(handlers) | set(streams) == set(BY_NAME)
-    assert set(streams) == {"plan", "measure", "watch", "logs"}
+    assert set(streams) == {"plan", "measure", "news", "watch", "logs"}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from p2p.net.bulk_endpoint import BulkEndpoint
 from p2p.net.calls import Call, Handler, Methods, StreamHandler
 from p2p.net.channel import Channel
 from p2p.net.dialler import open_stream
-from p2p.net.errors import single_errors_unwrapped, timed_out
+from p2p.net.errors import single_errors_unwrapped, timed_out, unreachable
 from p2p.net.gossip import Gossip
 from p2p.net.host import Host, build_host, close_unused, host_and_port, parse_address, running
 from p2p.net.identity import PeerIdentity, public_key_of
@@ -255,6 +255,8 @@ class Peer:
         await self._adopt(stream, peer_id, dialler=False).closed.wait()
 
     def _adopt(self, stream: INetStream, peer_id: PeerId, *, dialler: bool) -> Channel:
+        if self.nursery.cancel_scope.cancel_called:
+            raise unreachable(peer_id, "this side is closing")
         channel = Channel(stream, peer_id, self._methods, dialler=dialler)
         for superseded in self._links.add(channel):
             superseded.close()

@@ -49,6 +49,16 @@ async def test_both_sides_call_over_one_channel(server: Peer, client: Peer) -> N
     assert client.connected_peers() == {server.peer_id}
 
 
+async def test_a_peer_that_is_closing_says_so(server: Peer, client: Peer) -> None:
+    """Its tasks have ended, and it still has a connection for a moment."""
+    server.serve("echo", echo)
+    client.nursery.cancel_scope.cancel()
+    with pytest.raises(EnvironmentFailure) as caught:
+        await client.call(server.peer_id, "echo", b"", addrs=server.addresses)
+    assert caught.value.code == "peer_unreachable"
+    assert client.connected_peers() == frozenset()
+
+
 async def test_addresses_name_the_peer(server: Peer) -> None:
     assert server.addresses
     assert all(address.endswith(f"/p2p/{server.peer_id}") for address in server.addresses)

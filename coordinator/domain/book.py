@@ -226,7 +226,8 @@ class _Page:
     def _fee_bps(self) -> int | None:
         """The fee in force at this slot, for a job whose account is closed by now."""
         before = [setting for setting in self._known.fees + self.fees if setting.slot <= self._landing.slot]
-        return max(before, key=lambda setting: setting.slot).fee_bps if before else None
+        # Of several in one slot, the last that was read.
+        return max(reversed(before), key=lambda setting: setting.slot).fee_bps if before else None
 
     def check(self) -> None:
         """:raises Unexplained: somebody would have less than nothing."""

@@ -125,18 +125,20 @@ class Follower:
 
     async def _carry(self) -> int:
         """Give the fees of an older ledger to whom the program pays them."""
-        config = await self.history.chain.config()
-        now_s = int(self._clock.now_s())
+        if not any((await self._db.run(_fees)).values()):
+            return 0
+        owner, now_s = (await self.history.chain.config()).fee_owner, int(self._clock.now_s())
 
         def work(tx: Tx) -> int:
             number = ledger.lock(tx).seq
-            held = [(asset, ledger.total(tx, FEES, asset)) for asset in Asset]
-            owner = config.fee_owner
-            return ledger.post(
-                tx, [rules.carry(FEES, owner, a, units, number, now_s) for a, units in held if units]
-            )
+            held = [(asset, units) for asset, units in _fees(tx).items() if units]
+            return ledger.post(tx, [rules.carry(FEES, owner, *each, number, now_s) for each in held])
 
         return await self._db.run(work)
+
+
+def _fees(tx: Tx) -> dict[Asset, int]:
+    return {asset: ledger.total(tx, FEES, asset) for asset in Asset}
 
 
 def take(tx: Tx, landings: Sequence[Landing], newest: Mention | None, now_s: float) -> Reading:

@@ -37,14 +37,14 @@ SELECT units FROM balances WHERE account = %(account)s AND asset = %(asset)s;
 SELECT account, asset, units FROM balances WHERE account = ANY(%(accounts)s);
 
 -- name: standing
--- Openings and verdicts of some escrows that were not taken back, with their lines.
+-- Openings and verdicts of some escrows that were not taken back, with their lines, the last of each last.
 SELECT t.*, array_agg(p.account ORDER BY p.account COLLATE "C") AS accounts,
     array_agg(p.units ORDER BY p.account COLLATE "C") AS units
 FROM unnest(%(owners)s::text[], %(job_ids)s::text[]) AS e (owner, job_id)
 JOIN transfers t ON t.job_id = e.job_id AND t.owner = e.owner AND t.kind IN ('open', 'settle', 'refund')
 JOIN postings p USING (transfer_id)
 WHERE NOT EXISTS (SELECT FROM transfers r WHERE r.reverses = t.transfer_id)
-GROUP BY t.transfer_id;
+GROUP BY t.transfer_id ORDER BY t.version;
 
 -- name: of_account_unreversed
 -- What of an account was posted and not taken back, the newest first, with all lines.
@@ -65,7 +65,7 @@ SELECT * FROM unnest(%(addresses)s::text[], %(owners)s::text[], %(job_ids)s::tex
 ON CONFLICT (address) DO UPDATE SET claimed_units = EXCLUDED.claimed_units;
 
 -- name: fees
-SELECT slot, fee_bps FROM fee_settings;
+SELECT slot, fee_bps FROM fee_settings ORDER BY slot;
 
 -- name: keep_fee
 INSERT INTO fee_settings VALUES (%(slot)s, %(fee_bps)s) ON CONFLICT DO NOTHING;

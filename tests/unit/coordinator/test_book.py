@@ -129,6 +129,18 @@ def test_whoever_gives_it_back_everything_goes_back(tag: Tag) -> None:
     assert [transfer.kind for transfer in reading.transfers][-1] is Kind.REFUND
 
 
+def test_top_ups_that_are_heard_of_after_the_verdict_go_back_one_by_one() -> None:
+    """The verdict divided what was known of; whatever else was in the escrow was nobody's but the buyer's."""
+    known_of = read(landing("a", deposit(100), opening(40)), landing("c", payment(Tag.SETTLE, 40)))
+    verdict = known_of.transfers[-1]
+    traits: dict[str, Any] = {"pots": known_of.pots, "units": {(rules.user(BUYER), USDC): 60}}
+    first = read(landing("d", TOP_UP), **traits, live={(ESCROW.account, True): verdict})
+    assert [(t.kind, t.version) for t in first.transfers] == [(Kind.TOP_UP, 0), (Kind.REFUND, 1)]
+    again = read(landing("e", TOP_UP), **traits, live={(ESCROW.account, True): first.transfers[-1]})
+    assert [(t.kind, t.version) for t in again.transfers] == [(Kind.TOP_UP, 0), (Kind.REFUND, 2)]
+    assert holdings(first) == holdings(again) == {}
+
+
 def test_what_is_posted_already_is_not_posted_again() -> None:
     first = landing("a", deposit(100), opening(60))
     posted = {transfer.transfer_id for transfer in read(first).transfers}

@@ -8,6 +8,7 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from coordinator.domain import ledger as rules
@@ -139,16 +140,17 @@ async def _read(history: History, wanted: Sequence[Account]) -> list[_Seen]:
 async def _unposted(history: History, min_slot: int) -> list[Landing]:
     found: list[Landing] = []
     pages = 0
-    async for landings, _ in history.pages(min_slot):
-        found += landings
-        pages += 1
-        if pages > LEDGER_CHECK_PAGES_MAX:
-            raise Refused(
-                "ledger_behind",
-                f"The ledger has not read the chain's last {len(found)} transactions and more.",
-                "It cannot be compared before it has; nothing was changed.",
-                "Let `cyxwiz-coordinator serve` run for a while, which follows the chain.",
-            )
+    async with aclosing(history.pages(min_slot)) as parts:
+        async for landings, _ in parts:
+            found += landings
+            pages += 1
+            if pages > LEDGER_CHECK_PAGES_MAX:
+                raise Refused(
+                    "ledger_behind",
+                    f"The ledger has not read the chain's last {len(found)} transactions and more.",
+                    "It cannot be compared before it has; nothing was changed.",
+                    "Let `cyxwiz-coordinator serve` run for a while, which follows the chain.",
+                )
     return found
 
 

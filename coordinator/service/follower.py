@@ -7,7 +7,8 @@ follow at once; what one has posted the other finds there.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 import trio
 
@@ -22,6 +23,7 @@ from p2p.chain.config import FINALIZED
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.movements import Landing, MovementReader
 from p2p.core.clock import Clock
+from p2p.core.errors import EnvironmentFailure
 from p2p.core.limits import LEDGER_PAGE_MAX, LEDGER_PAGES_MAX, LEDGER_UNPOSTED_MAX
 from p2p.core.money import Asset
 
@@ -44,7 +46,7 @@ class History:
         """Reads of what is final."""
         return self._chain.at(FINALIZED)
 
-    async def pages(self, min_slot: int = 0) -> AsyncIterator[tuple[list[Landing], Mention | None]]:
+    async def pages(self, min_slot: int = 0) -> AsyncGenerator[tuple[list[Landing], Mention | None], None]:
         """What could not be posted so far, then what is new, oldest first; with each page its newest mention.
 
         ``min_slot``: nothing up to this slot is missing.
@@ -105,8 +107,9 @@ class Follower:
             if began_s - self._followed_at_s < fresh_s:
                 return 0
             posted = 0
-            async for landings, newest in self.history.pages():
-                posted += await self.take(landings, newest)
+            async with aclosing(self.history.pages()) as pages:
+                async for landings, newest in pages:
+                    posted += await self.take(landings, newest)
             if self._is_first:
                 posted += await self._carry()
                 self._is_first = False
@@ -114,14 +117,39 @@ class Follower:
             return posted
 
     async def take(self, landings: Sequence[Landing], newest: Mention | None = None) -> int:
-        """Post some transactions, in one transaction of the database; how many transfers."""
+        """Post some transactions, in one transaction of the database; how many transfers.
+
+        One that breaks a rule of the database's holds up no other: it is kept with the reason.
+        """
         now_s = self._clock.now_s()
         await self._effect(Boundary.LEDGER_READ)
-        reading = await self._db.run(lambda tx: take(tx, landings, newest, now_s))
+        try:
+            reading = await self._db.run(lambda tx: take(tx, landings, newest, now_s))
+        except EnvironmentFailure:
+            raise
+        except Exception as mistake:
+            logger.exception("the ledger cannot post %d transactions together", len(landings))
+            return await self._take_apart(landings, newest, repr(mistake))
         await self._effect(Boundary.LEDGER_POSTED)
         for signature, reason in reading.unexplained.items():
             logger.warning("transaction %s cannot be posted yet: %s", signature, reason)
         return len(reading.transfers)
+
+    async def _take_apart(self, landings: Sequence[Landing], newest: Mention | None, mistake: str) -> int:
+        posted = 0
+        if len(landings) > 1:
+            for landing in landings:
+                posted += await self.take([landing])
+        now_s = self._clock.now_s()
+
+        def work(tx: Tx) -> None:
+            if len(landings) == 1:
+                store_book.put_off(tx, landings[0], f"a mistake of the ledger's: {mistake[:300]}", now_s)
+            if newest is not None:
+                tx.execute("ledger.read_on", signature=newest.signature, slot=newest.slot)
+
+        await self._db.run(work)
+        return posted
 
     async def _carry(self) -> int:
         """Give the fees of an older ledger to whom the program pays them."""

@@ -98,13 +98,18 @@ class Sweeps:
 
     async def reconcile(self) -> None:
         """Notice what happened on chain without us, to jobs and to anybody's money."""
+        try:
+            await self._review_page()
+        finally:
+            await self._reconciler.run_once()
+
+    async def _review_page(self) -> None:
         page = await self._context.run(lambda tx: jobs.unfinished(tx, self._seen_seq, SWEEP_BATCH_MAX))
         for job in page:
             self._seen_seq = job.queue_seq  # should this one make trouble, the next round goes on after it
             await self._review(job)
         if len(page) < SWEEP_BATCH_MAX:
             self._seen_seq = 0
-        await self._reconciler.run_once()
 
     async def _review(self, job: JobRow) -> None:
         now_s = self._context.now_s()

@@ -70,10 +70,9 @@ def keep(tx: Tx, landings: Sequence[Landing], reading: Reading, now_s: float) ->
     for landing in landings:
         reason = reading.unexplained.get(landing.signature)
         if reason is not None:
-            tx.execute(
-                "ledger.put_off",
-                signature=landing.signature,
-                slot=landing.slot,
-                reason=reason,
-                now_s=now_s,
-            )
+            put_off(tx, landing, reason, now_s)
+
+
+def put_off(tx: Tx, landing: Landing, reason: str, now_s: float) -> None:
+    """Keep a transaction that cannot be posted, to try it again."""
+    tx.execute("ledger.put_off", signature=landing.signature, slot=landing.slot, reason=reason, now_s=now_s)

@@ -115,7 +115,11 @@ def links(tx: Tx, after_seq: int, limit: int = LEDGER_LINKS_PER_ROUND_MAX) -> li
 
 
 def verify(tx: Tx, after_seq: int, limit: int = LEDGER_LINKS_PER_ROUND_MAX) -> tuple[int, Break | None]:
-    """Look at links after ``after_seq``; the last of them (0: the end was reached), and the first broken."""
+    """Look at links after ``after_seq``; the last of them (0: the end was reached), and the first broken.
+
+    The first thing that its transaction does.
+    """
+    tx.execute("ledger.snapshot")  # or what is posted meanwhile would look like a missing end
     before = tx.row("ledger.link_before", seq=after_seq) if after_seq else None
     if after_seq and before is None:
         return 0, Break(after_seq, "is missing")

@@ -103,5 +103,6 @@ its URL once when ready. ``await bootstrap(rpc_url: str, folder: Path) -> ChainC
 ``arbiter.json``, ``fee-owner.json`` and ``program.json`` in the folder. ``await faucet(rpc_url, wallet,
 asset, units)`` (:mod:`p2p.chain.faucet`) gives test money.
 
-For tests and benchmarks, :mod:`p2p.chain.sandbox` runs the program inside the process, without a network.
+For tests and benchmarks, :mod:`p2p.chain.sandbox` runs the program inside the process, without a network;
+:mod:`p2p.chain.recorded` is one that can be read back by a client.
 """

@@ -11,7 +11,7 @@ import base58
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from p2p.chain.errors import chain_unexpected
+from p2p.chain.errors import chain_unexpected, chain_unreachable
 from p2p.chain.instructions import Tag
 from p2p.chain.rpc import number_of
 from p2p.core.money import Asset
@@ -103,8 +103,13 @@ def asset_of_call(chain: ChainReads, call: Call) -> Asset | None:
     return next((asset for asset in Asset if chain.addresses.asset(asset) == key), None)
 
 
-async def calls_in(chain: ChainReads, signature: str) -> list[Call]:
-    """Our program's calls in a transaction, in the order in which they ran; none if there is no such one."""
+async def calls_in(chain: ChainReads, signature: str, *, listed: bool = False) -> list[Call]:
+    """Our program's calls in a transaction, in the order in which they ran; none if there is no such one.
+
+    ``listed``: there is, for a node has said so.
+
+    :raises EnvironmentFailure: the chain cannot be reached, or the node that was asked lacks what is listed.
+    """
     options = {
         "encoding": "base64",
         "commitment": chain.chain.commitment,
@@ -112,6 +117,8 @@ async def calls_in(chain: ChainReads, signature: str) -> list[Call]:
     }
     reply: Any = await chain.ask("getTransaction", signature, options)
     if reply is None:
+        if listed:
+            raise chain_unreachable(f"the node does not have transaction {signature[:16]} yet")
         return []
     try:
         message = VersionedTransaction.from_bytes(base64.b64decode(reply["transaction"][0])).message

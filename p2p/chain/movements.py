@@ -20,6 +20,7 @@ from p2p.chain.fees import FEE_AT
 from p2p.chain.instructions import Tag
 from p2p.chain.keys import to_wallet
 from p2p.chain.reads import ChainReads
+from p2p.core.errors import EnvironmentFailure
 from p2p.core.ids import JobId, Wallet
 from p2p.core.limits import CHAIN_READS_AT_ONCE_MAX, PEOPLE_REMEMBERED_MAX
 from p2p.core.money import Asset
@@ -68,6 +69,14 @@ class Landing:
     movements: tuple[Movement, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """Whose balances are, and the fees of jobs, by their addresses."""
+
+    holders: dict[Pubkey, tuple[Wallet, Asset | None]]
+    fees: dict[Pubkey, int]
+
+
 class MovementReader:
     """Reads transactions of one deployment. Balances never change hands, so their owners are remembered."""
 
@@ -81,28 +90,25 @@ class MovementReader:
         """
         wanted = [mention for mention in mentions if not mention.failed]
         found = await _calls(chain, wanted)
-        jobs = await self._learn(chain, [call for calls in found for call in calls])
+        learned = await self._learn(chain, [call for calls in found for call in calls])
         return [
             Landing(
                 mention.signature,
                 mention.slot,
                 calls[0].time_s if calls else None,
-                tuple(self._movement(chain, call, jobs) for call in calls),
+                tuple(_movement(chain, call, learned) for call in calls),
             )
             for mention, calls in zip(wanted, found, strict=True)
         ]
 
-    async def _learn(self, chain: ChainReads, calls: Sequence[Call]) -> dict[Pubkey, int]:
-        """Remember whose the balances in ``calls`` are; the fee of each job opened there and not closed."""
+    async def _learn(self, chain: ChainReads, calls: Sequence[Call]) -> _Learned:
+        """Whose the balances in ``calls`` are; the fee of each job that is opened there and not closed."""
         opened = {call.keys[JOB_AT[Tag.OPEN]] for call in calls if call.tag is Tag.OPEN}
-        balances = {key for call in calls for key in _balances(call)} - self._holders.keys()
-        if len(self._holders) + len(balances) > PEOPLE_REMEMBERED_MAX:
-            self._holders.clear()
-            balances = {key for call in calls for key in _balances(call)}
-        wanted = [*opened, *balances]
-        found = await chain.program_accounts(wanted)
+        balances = {key for call in calls for key in _balances(call)}
+        known = {key: self._holders[key] for key in balances & self._holders.keys()}
+        wanted = [*opened, *(balances - known.keys())]
         fees = {}
-        for key, data in zip(wanted, found, strict=True):
+        for key, data in zip(wanted, await chain.program_accounts(wanted), strict=True):
             if key in opened:
                 if data is not None and not accounts.is_closed_job(data):
                     fees[key] = accounts.decode_job(data).fee_bps
@@ -111,47 +117,60 @@ class MovementReader:
             else:
                 balance = accounts.decode_balance(data)
                 asset = chain.addresses.asset_of(Pubkey.from_string(balance.mint))
-                self._holders[key] = balance.owner, asset
-        return fees
+                known[key] = balance.owner, asset
+        if len(self._holders) + len(known) > PEOPLE_REMEMBERED_MAX:
+            self._holders.clear()
+        self._holders |= known
+        return _Learned(known, fees)
 
-    def _movement(self, chain: ChainReads, call: Call, jobs: dict[Pubkey, int]) -> Movement:
-        tag, job = call.tag, call.job
-        if tag in FEE_AT:
-            return Movement(tag, fee_bps=struct.unpack_from("<H", call.data, FEE_AT[tag])[0])
-        units = _UNITS.unpack_from(call.data, _AMOUNT_AT[tag])[0] if tag in _AMOUNT_AT else 0
-        if tag in (Tag.DEPOSIT, Tag.WITHDRAW):
-            asset = asset_of_call(chain, call)
-            return Movement(tag, asset, to_wallet(call.keys[0]), units)
-        assert job is not None
-        holders = [self._holders[key] for key in _balances(call)]
-        if not holders:
-            return Movement(tag, units=units, job=str(job))
-        buyer, node, fee_owner = (*(wallet for wallet, _ in holders), None, None)[:3]
-        return Movement(
-            tag,
-            holders[0][1],
-            buyer,
-            units,
-            str(job),
-            JobId(call.data[1:17].hex()) if tag is Tag.OPEN else None,
-            node,
-            fee_owner,
-            jobs.get(job) if tag is Tag.OPEN else None,
-        )
+
+def _movement(chain: ChainReads, call: Call, learned: _Learned) -> Movement:
+    tag, job = call.tag, call.job
+    if tag in FEE_AT:
+        return Movement(tag, fee_bps=struct.unpack_from("<H", call.data, FEE_AT[tag])[0])
+    units = _UNITS.unpack_from(call.data, _AMOUNT_AT[tag])[0] if tag in _AMOUNT_AT else 0
+    if tag in (Tag.DEPOSIT, Tag.WITHDRAW):
+        asset = asset_of_call(chain, call)
+        return Movement(tag, asset, to_wallet(call.keys[0]), units)
+    assert job is not None
+    holders = [learned.holders[key] for key in _balances(call)]
+    if not holders:
+        return Movement(tag, units=units, job=str(job))
+    buyer, node, fee_owner = (*(wallet for wallet, _ in holders), None, None)[:3]
+    return Movement(
+        tag,
+        holders[0][1],
+        buyer,
+        units,
+        str(job),
+        JobId(call.data[1:17].hex()) if tag is Tag.OPEN else None,
+        node,
+        fee_owner,
+        learned.fees.get(job) if tag is Tag.OPEN else None,
+    )
 
 
 async def _calls(chain: ChainReads, mentions: Sequence[Mention]) -> list[list[Call]]:
     found: list[list[Call]] = [[] for _ in mentions]
+    failures: list[EnvironmentFailure] = []
     limiter = trio.CapacityLimiter(CHAIN_READS_AT_ONCE_MAX)
 
     async def read(number: int) -> None:
         async with limiter:
-            calls = await calls_in(chain, mentions[number].signature)
+            if failures:
+                return
+            try:
+                calls = await calls_in(chain, mentions[number].signature, listed=True)
+            except EnvironmentFailure as failure:
+                failures.append(failure)
+                return
         found[number] = [call for call in calls if call.tag in _WANTED]
 
     async with trio.open_nursery() as nursery:
         for number in range(len(mentions)):
             nursery.start_soon(read, number)
+    if failures:
+        raise failures[0]
     return found
 
 

@@ -13,14 +13,16 @@ from solders.instruction import Instruction
 from solders.message import MessageV0
 from solders.transaction import VersionedTransaction
 
-from coordinator.domain.ledger import escrow, user
+from coordinator.domain.ledger import Transfer, escrow, user
 from coordinator.service.audit import audit
 from coordinator.service.follower import Follower
+from coordinator.store import ledger
 from p2p.chain.deploy import Operator
 from p2p.chain.faucet import faucet
 from p2p.chain.instructions import Settings
 from p2p.chain.keys import Signer, to_pubkey
 from p2p.chain.transaction import SignedTransaction
+from p2p.core.errors import EnvironmentFailure
 from p2p.core.ids import JobId, Wallet, new_job_id
 from p2p.core.money import Asset
 
@@ -266,4 +268,51 @@ async def test_a_history_of_many_pages_is_followed_from_its_oldest_on(
     for _ in range(2):
         job_id = await market.opened()
         await market.send(market.settling(job_id, 10), market.buyer, market.keys.coordinator)
+    await market.check()
+
+
+async def test_a_node_that_lists_what_it_does_not_have_loses_nothing(
+    market: Market, monkeypatch: Any
+) -> None:
+    """Behind one address there may be several, of which one is behind: the others are asked next time."""
+    follower = market.world.coordinator.follower
+    await follower.follow()
+    head = market.world.db.transact(ledger.head)
+    await market.chain.deposit(market.buyer, Asset.SOL, 3)
+    call = market.chain._rpc.call
+
+    async def behind(method: str, *params: object) -> Any:
+        return None if method == "getTransaction" else await call(method, *params)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(market.chain._rpc, "call", behind)
+        with pytest.raises(EnvironmentFailure):
+            await follower.follow()
+    assert market.world.db.transact(ledger.head) == head
+    await market.check()
+    assert market.lines(user(market.buyer.address))[-1] == ("deposit", 3)
+
+
+async def test_one_transaction_that_cannot_be_posted_holds_up_no_other(
+    market: Market, monkeypatch: Any
+) -> None:
+    follower = market.world.coordinator.follower
+    await follower.follow()
+    bad = await market.chain.deposit(market.buyer, Asset.SOL, 3)
+    good = await market.chain.deposit(market.buyer, Asset.SOL, 4)
+    post = ledger.post
+
+    def broken(tx: Any, transfers: Sequence[Transfer]) -> int:
+        if any(transfer.signature == bad for transfer in transfers):
+            raise ValueError("no room for it")
+        return post(tx, transfers)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "post", broken)
+        assert await follower.follow() == 1
+    assert market.lines(user(market.buyer.address))[-1] == ("deposit", 4)
+    (left,) = market.world.query("ledger.unposted", limit=9)
+    assert left["signature"] == bad != good
+    assert "no room for it" in left["reason"]
+    assert await follower.follow() == 1
     await market.check()

@@ -136,6 +136,7 @@ class Dispatcher:
             lease_s=LEASE_S,
             gpu_class=job.gpu_class or "",
             rate_units_per_hour=job.rate_units_per_hour or 0,
+            fee_bps=job.fee_bps,
         )
         try:
             raw = await self._context.network.call(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -28,17 +29,21 @@ from p2p.local.platform import ProcessLock, connections_max
 from p2p.local.server import LocalServer
 from p2p.net.identity import PeerIdentity
 from p2p.net.peer import Peer
+from p2p.node.books import Books
 from p2p.node.checks import coordinator_row
 from p2p.node.chunk_store import ChunkStore
 from p2p.node.coordinator_link import CoordinatorLink
 from p2p.node.disputes import Disputes
 from p2p.node.gate import Gate
+from p2p.node.history import History
 from p2p.node.jobs import Jobs
 from p2p.node.local_api import LocalApi
+from p2p.node.news import Kind, News
 from p2p.node.payout import LoginState, Payout, load_payout, logged_in, login_words
 from p2p.node.runner import CheckRow, Runner
+from p2p.node.script_progress import ScriptProgress
 from p2p.node.serving import Serving
-from p2p.node.settings import NodeSettings, load_settings, save_settings, settings_path
+from p2p.node.settings import NodeSettings, change_settings, load_settings, save_settings, settings_path
 from p2p.node.staging import Staging
 from p2p.node.supervisor import Services
 from p2p.node.survey import Survey
@@ -47,6 +52,7 @@ from p2p.node.url_fetch import FetchLimits
 from p2p.store.journal import Journal
 from p2p.store.migrations import migrations
 from p2p.store.node import NodeTables
+from p2p.store.readings import ReadingTables
 from p2p.wire.codec import encode
 
 _LOG = logging.getLogger(__name__)
@@ -99,9 +105,14 @@ class NodeAgent:
         self.runner = Runner(NodePaths(home.node.folder).run, clock)
         self.survey = Survey(self.runner, home.node.folder, lambda: self.settings, clock)
         self.gate = Gate(self)
+        self.news = News(clock)
+        self.books = Books(self.link, lambda: self.payout.wallet, self.news)
+        self.progress = ScriptProgress()
+        self._changing = trio.Lock()
         self._warned: LoginState | None = None
         self.jobs: Jobs
         self.tables: NodeTables
+        self.history: History
 
     @classmethod
     @asynccontextmanager
@@ -137,6 +148,8 @@ class NodeAgent:
     async def _wire(self, identity: PeerIdentity, journal: Journal, nursery: trio.Nursery) -> None:
         paths = NodePaths(self._home.node.folder)
         self.tables = NodeTables(journal, self.clock)
+        self.tables.on_step = self.news.job_moved
+        self.history = History(ReadingTables(journal), self.clock)
         chunks = ChunkStore(paths.chunks)
         await trio.to_thread.run_sync(chunks.drop_partial)
         outputs = OutputSource()
@@ -203,15 +216,22 @@ class NodeAgent:
         status = self.link.status
         return coordinator_row(self.network.coordinator_address, status.problem, reached=status.registered)
 
-    async def change_settings(self, settings: NodeSettings) -> None:
-        """Keep new settings and act on them.
+    async def change_settings(self, values: Mapping[str, Any]) -> NodeSettings:
+        """Put values into the settings, keep them, and act on them; the settings as they are then.
 
+        :raises UserError: they are impossible.
         :raises EnvironmentFailure: they cannot be written.
         """
-        await trio.to_thread.run_sync(save_settings, settings_path(self._home.node.folder), settings)
-        self.settings = settings
+        async with self._changing:
+            await self._keep(change_settings(self.settings, values))
         await self.survey.look()
         self.link.announce()
+        self.news.changed.ring()
+        return self.settings
+
+    async def _keep(self, settings: NodeSettings) -> None:
+        await trio.to_thread.run_sync(save_settings, settings_path(self._home.node.folder), settings)
+        self.settings = settings
 
     async def log_in(self, choice: WalletChoice, wallet: Wallet, text: str, signature: bytes) -> LoginReply:
         """Be paid to a wallet that has signed a login of this node. Jobs that run are paid as they began.
@@ -220,10 +240,11 @@ class NodeAgent:
         """
 
         async def accept(reply: LoginReply) -> Payout:
-            settings = logged_in(self.settings, choice, wallet, reply.expires_at_s)
-            payout = load_payout(self._home.node.folder, settings)
-            await trio.to_thread.run_sync(save_settings, settings_path(self._home.node.folder), settings)
-            self.settings, self.payout = settings, payout
+            async with self._changing:
+                settings = logged_in(self.settings, choice, wallet, reply.expires_at_s)
+                payout = load_payout(self._home.node.folder, settings)
+                await self._keep(settings)
+                self.payout = payout
             return payout
 
         reply = await self.link.hand_in(wallet, text, signature, accept)
@@ -237,7 +258,9 @@ class NodeAgent:
             return
         self._warned = state
         if state in (LoginState.ENDS_SOON, LoginState.ENDED):
-            _LOG.warning("%s To log in: %s", login_words(self.payout, state), self.payout.login_command)
+            words = f"{login_words(self.payout, state)} To log in: {self.payout.login_command}"
+            _LOG.warning("%s", words)
+            self.news.tell(Kind.LOGIN_ENDS, words)
 
     # -- background tasks
 
@@ -246,8 +269,9 @@ class NodeAgent:
         while True:
             self.warn_of_login()
             await trio.sleep(SURVEY_INTERVAL_S)
-            before = self.advert()
+            before, rows = self.advert(), self.survey.rows
             await self.survey.look()
+            self.news.checks_changed(rows, self.survey.rows)
             if offer_of(self.advert()) != offer_of(before):
                 self.link.announce()
 
@@ -282,10 +306,11 @@ async def run_agent(home: Home, *, stop_jobs: bool = False) -> None:
     with ProcessLock(home.node.lock):
         async with trio.open_nursery() as nursery, NodeAgent.open(home, nursery) as agent:
             api = LocalApi(agent)
-            await nursery.start(LocalServer(api.handlers(), {}).serve, home.node.socket)
+            await nursery.start(LocalServer(api.handlers(), api.streams()).serve, home.node.socket)
             nursery.start_soon(agent.link.run)
             nursery.start_soon(agent.survey_regularly)
             nursery.start_soon(agent.gate.watch)
+            nursery.start_soon(agent.books.keep, agent.clock.now_s)
             nursery.start_soon(agent.advertise_regularly)
             nursery.start_soon(agent.jobs.tidy_regularly)
             _LOG.info("node %s runs, wallet %s", agent.peer.peer_id, agent.payout.wallet)

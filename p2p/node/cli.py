@@ -18,6 +18,7 @@ from p2p.local.platform import ProcessLock, is_locked
 from p2p.node.cli_common import ask, duration, short, when
 from p2p.node.cli_disputes import answer
 from p2p.node.cli_earnings import earnings
+from p2p.node.cli_hardware import hardware
 from p2p.node.cli_jobs import jobs, stop_job
 from p2p.node.cli_login import login
 from p2p.node.cli_money import balance, withdraw
@@ -34,7 +35,21 @@ def node() -> None:
     """Rent out this machine: run the agent, see what it does and earns."""
 
 
-for _command in (login, earnings, balance, withdraw, answer, set_, on, finish, off, pause, jobs, stop_job):
+for _command in (
+    login,
+    earnings,
+    balance,
+    withdraw,
+    answer,
+    set_,
+    on,
+    finish,
+    off,
+    pause,
+    jobs,
+    stop_job,
+    hardware,
+):
     node.add_command(_command)
 
 

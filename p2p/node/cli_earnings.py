@@ -13,9 +13,11 @@ from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.earnings import By, Pay, Pays, Period, by_period, in_all
 from p2p.core.limits import EARNINGS_LISTED_MAX
 from p2p.core.money import Asset, format_amount
+from p2p.core.projection import PROJECTION_DAYS, PROJECTION_DAYS_MAX
 from p2p.local import cli as frame
 from p2p.local.earnings_csv import jobs_csv, pays_of, periods_csv
 from p2p.node.cli_common import ask, duration, short, when
+from p2p.node.cli_projection import show_projection
 
 _BY_JOB = "job"
 
@@ -42,9 +44,22 @@ _BY_JOB = "job"
     help="Lines to show; the totals are of everything.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet or the books.")
+@click.option("--projection", "projected", is_flag=True, help="What may come, judged by the last --days.")
+@click.option(
+    "--days",
+    default=PROJECTION_DAYS,
+    show_default=True,
+    type=click.IntRange(1, PROJECTION_DAYS_MAX),
+    help="For --projection.",
+)
 @frame.json_option
-def earnings(by: str, since: datetime | None, limit: int, as_csv: bool, as_json: bool) -> None:
+def earnings(
+    by: str, since: datetime | None, limit: int, as_csv: bool, projected: bool, days: int, as_json: bool
+) -> None:
     """What the jobs earned, after the platform's fee, and how far their pay is; newest first."""
+    if projected:
+        show_projection(days, as_json)
+        return
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other.")
     since_s = 0.0 if since is None else since.astimezone().timestamp()

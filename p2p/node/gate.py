@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -23,8 +22,8 @@ from p2p.node.availability import (
     runs_into_maintenance,
     switch_of,
 )
+from p2p.node.news import Kind
 from p2p.node.payout import LoginState
-from p2p.node.reading import Sample
 from p2p.node.stopping import STOPPED_BY_OWNER
 from p2p.node.surroundings import Key, Surroundings
 from p2p.store.node import Phase
@@ -104,7 +103,7 @@ class Gate:
         """
         agent = self._agent
         on = switch is Switch.AVAILABLE
-        await agent.change_settings(replace(agent.settings, available=on, paused_until_s=0.0))
+        await agent.change_settings({"available": on, "paused_until_s": 0.0})
         if switch is Switch.OFF:
             await agent.jobs.give_up_all(STOPPED_BY_OWNER)
 
@@ -122,7 +121,7 @@ class Gate:
             )
         agent = self._agent
         until_s = agent.clock.now_s() + for_s
-        await agent.change_settings(replace(agent.settings, paused_until_s=until_s))
+        await agent.change_settings({"paused_until_s": until_s})
         return until_s
 
     # -- looking
@@ -134,21 +133,24 @@ class Gate:
             await self.look()
             if self._agent.available is not takes:
                 takes = self._agent.available
-                _LOG.info("%s", "jobs are taken" if takes else f"no new jobs: {self.verdict().words}")
+                words = "Jobs are taken." if takes else f"No new jobs. {self.verdict().words}"
+                _LOG.info("%s", words)
+                self._agent.news.tell(Kind.AVAILABILITY, words)
                 self._agent.link.announce()
             await trio.sleep(SAMPLE_INTERVAL_S)
 
-    async def look(self) -> Sample:
+    async def look(self) -> None:
         """Look once, and end jobs beside a program that wants the machine for itself."""
         agent = self._agent
         sample = await agent.survey.read()
+        await agent.history.add(sample)
+        await agent.progress.look(agent.jobs.supervisors())
         cpu_count = agent.survey.capacity.hardware.cpu_count
         spent_s, own_gpus = await self._spent_s(), agent.jobs.busy_slots()
         await self._surroundings.look(agent.settings, sample, cpu_count, spent_s, own_gpus)
         apps = self._surroundings.seen.apps
         if apps and agent.settings.exclusive_stops:
             await agent.jobs.give_up_all(STOPPED_BY_OWNER)
-        return sample
 
     async def _spent_s(self) -> Mapping[Key, float] | None:
         """CPU seconds of each job that runs; None while one is made ready or cleared away."""

@@ -72,7 +72,7 @@ async def jobs(home: Home, limit: int) -> list[Json]:
     async with Journal.open(home.node.journal, migrations("node")) as journal:
         records = await NodeTables(journal).newest(limit)
     now_s = SYSTEM_CLOCK.now_s()
-    return [job_json(record, now_s, None) for record in records]
+    return [job_json(record, now_s) for record in records]
 
 
 async def clean(home: Home) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from p2p.core.earnings import pay_of
+import math
+
+from p2p.core.earnings import Pay, pay_of
 from p2p.core.errors import CyxWizError
 from p2p.core.limits import OUTPUT_MAX_BYTES
 from p2p.core.messages.auth import LoginReply
 from p2p.core.messages.nodes import Assignment, Earning
-from p2p.core.money import Asset
+from p2p.core.money import Asset, cost_units, fee_of
 from p2p.core.text import clean_name
 from p2p.local.protocol import Json
 from p2p.node.availability import Switch, Verdict
@@ -15,7 +17,7 @@ from p2p.node.keeping import dispute_of
 from p2p.node.payout import LoginState, Payout, login_words
 from p2p.node.reports import run_seconds
 from p2p.node.staging import Progress
-from p2p.store.node import JobRecord
+from p2p.store.node import JobRecord, Phase
 from p2p.wire.codec import decode
 
 _NAME_MAX_CHARS = 64
@@ -26,9 +28,16 @@ STOP_MEANS = (
 )
 
 
-def job_json(record: JobRecord, now_s: float, progress: Progress | None) -> dict[str, Json]:
-    """One attempt, for people and programs."""
-    spec = decode(Assignment, record.assignment).spec
+def job_json(
+    record: JobRecord,
+    now_s: float,
+    progress: Progress | None = None,
+    earning: Earning | None = None,
+    fraction: float | None = None,
+) -> dict[str, Json]:
+    """One attempt, for people and programs; ``fraction``: what its script says of its progress."""
+    job = decode(Assignment, record.assignment)
+    spec = job.spec
     return {
         "job_id": record.job_id,
         "epoch": record.epoch,
@@ -54,8 +63,36 @@ def job_json(record: JobRecord, now_s: float, progress: Progress | None) -> dict
             "network": spec.config.network.value,
             "timeout_s": spec.config.timeout_s,
         },
+        "progress": fraction,
+        "pay": pay_json(job, record, now_s, earning),
         "stop_means": STOP_MEANS if record.phase.takes_slot else None,
     }
+
+
+def pay_json(job: Assignment, record: JobRecord, now_s: float, earning: Earning | None) -> Json:
+    """What the attempt earned so far and how far that is; an estimate until the coordinator says more."""
+    known = (
+        None
+        if earning is None
+        else pay_of(earning.state, earning.review_ends_at_s, disputed=earning.disputed)
+    )
+    found: dict[str, Json] = {
+        "asset": job.spec.asset.value,
+        "decimals": job.spec.asset.decimals,
+        "rate_units_per_hour": job.rate_units_per_hour,
+        "fee_bps": job.fee_bps,
+    }
+    if earning is not None and known not in (None, Pay.RUNNING):
+        return found | {"state": known.value if known else None, "estimate": False,
+                        "net_units": earning.net_units, "fee_units": earning.fee_units}  # fmt: skip
+    if record.failure is not None or record.phase is Phase.STOPPED:
+        return found | {"state": None, "estimate": False, "net_units": 0, "fee_units": 0}
+    seconds = min(math.ceil(run_seconds(record, now_s)), job.spec.config.timeout_s)
+    used = cost_units(job.rate_units_per_hour, seconds)
+    fee = None if job.fee_bps is None else fee_of(used, job.fee_bps)
+    state = Pay.RUNNING if record.phase.takes_slot else Pay.WAITING
+    return found | {"state": state.value, "estimate": True,
+                    "net_units": None if fee is None else used - fee, "fee_units": fee}  # fmt: skip
 
 
 def _dispute_json(record: JobRecord) -> Json:

@@ -8,7 +8,7 @@ that was killed finds what it may have been doing.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from typing import Any
@@ -153,6 +153,8 @@ class NodeTables:
     def __init__(self, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> None:
         self._journal = journal
         self._clock = clock
+        self.on_step: Callable[[JobRecord], None] = lambda record: None
+        """Told of each attempt that is taken or moves to another phase, once that is in the journal."""
 
     async def accept(self, job_id: str, epoch: int, assignment: bytes, place: Place) -> JobRecord:
         """Take a job on a slot; taking the same attempt again changes nothing and returns it as it is.
@@ -161,7 +163,7 @@ class NodeTables:
         """
         now_s = self._clock.now_s()
 
-        def write(connection: sqlite3.Connection) -> JobRecord:
+        def write(connection: sqlite3.Connection) -> tuple[bool, JobRecord]:
             row = {"job_id": job_id, "epoch": epoch, "assignment": assignment, "now_s": now_s}
             try:
                 inserted = connection.execute(_INSERT, row | asdict(place)).rowcount
@@ -169,9 +171,12 @@ class NodeTables:
                 raise Refused("slot_taken", "Another job runs in that slot.") from None
             if inserted:
                 _add_event(connection, job_id, epoch, now_s, None, Phase.ASSIGNED, "")
-            return _fetch(connection, job_id, epoch)
+            return inserted > 0, _fetch(connection, job_id, epoch)
 
-        return await self._journal.write(write)
+        is_new, record = await self._journal.write(write)
+        if is_new:
+            self.on_step(record)
+        return record
 
     async def advance(self, job: JobRecord, new: Phase, event: str = "", **values: Any) -> JobRecord:
         """Move ``job`` to ``new`` and set columns with it, provided that nobody moved it since it was read.
@@ -191,7 +196,9 @@ class NodeTables:
             _add_event(connection, job.job_id, job.epoch, now_s, job.phase, new, event)
             return _fetch(connection, job.job_id, job.epoch)
 
-        return await self._journal.write(write)
+        record = await self._journal.write(write)
+        self.on_step(record)
+        return record
 
     async def note(self, job: JobRecord, **values: Any) -> JobRecord:
         """Set columns of ``job`` other than its phase; returns it as it is now."""

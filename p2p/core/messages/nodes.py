@@ -131,7 +131,10 @@ class LeaveRequest:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """``job.assign`` (coordinator to node): run this under ``epoch``; fetch inputs from the engine."""
+    """``job.assign`` (coordinator to node): run this under ``epoch``; fetch inputs from the engine.
+
+    ``fee_bps``: of the signed terms; None: an older coordinator does not say.
+    """
 
     job_id: str
     epoch: int
@@ -141,6 +144,7 @@ class Assignment:
     lease_s: float
     gpu_class: str
     rate_units_per_hour: int
+    fee_bps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

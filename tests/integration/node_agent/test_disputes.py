@@ -29,8 +29,8 @@ from p2p.core.states import DisputeState, JobState
 from p2p.net.identity import verify_peer_signature
 from p2p.net.peer import Call
 from p2p.node.agent import NodeAgent
+from p2p.node.api_jobs import JobsApi
 from p2p.node.keeping import kept_until_s
-from p2p.node.local_api import LocalApi
 from p2p.wire.codec import decode, encode
 
 pytestmark = pytest.mark.docker
@@ -94,7 +94,7 @@ async def test_outputs_are_kept_and_proven(coordinator: Any, engine: Any, start_
         with pytest.raises(Refused, match="not released to this peer"):
             await pull_and_drop(engine.peer, coordinator.node, model.grant, ref)
 
-        api = LocalApi(agent)
+        api = JobsApi(agent)
         (shown,) = await api.jobs({})
         assert (shown["dispute"]["state"], shown["dispute"]["reason"]) == ("open", "\x1b[31mempty")
         assert await api.answer({"job": job.job_id[:8], "text": " It ran. "}) == {"job_id": job.job_id}

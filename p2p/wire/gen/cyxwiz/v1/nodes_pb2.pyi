@@ -398,12 +398,14 @@ class Assignment(_message.Message):
     LEASE_S_FIELD_NUMBER: _builtins.int
     GPU_CLASS_FIELD_NUMBER: _builtins.int
     RATE_UNITS_PER_HOUR_FIELD_NUMBER: _builtins.int
+    FEE_BPS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     epoch: _builtins.int
     engine_peer_id: _builtins.str
     lease_s: _builtins.float
     gpu_class: _builtins.str
     rate_units_per_hour: _builtins.int
+    fee_bps: _builtins.int
     @_builtins.property
     def spec(self) -> _common_pb2.JobSpec: ...
     @_builtins.property
@@ -419,12 +421,15 @@ class Assignment(_message.Message):
         lease_s: _builtins.float = ...,
         gpu_class: _builtins.str = ...,
         rate_units_per_hour: _builtins.int = ...,
+        fee_bps: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "fee_bps", b"fee_bps", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine_addresses", b"engine_addresses", "engine_peer_id", b"engine_peer_id", "epoch", b"epoch", "gpu_class", b"gpu_class", "job_id", b"job_id", "lease_s", b"lease_s", "rate_units_per_hour", b"rate_units_per_hour", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "engine_addresses", b"engine_addresses", "engine_peer_id", b"engine_peer_id", "epoch", b"epoch", "fee_bps", b"fee_bps", "gpu_class", b"gpu_class", "job_id", b"job_id", "lease_s", b"lease_s", "rate_units_per_hour", b"rate_units_per_hour", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__fee_bps: _TypeAlias = _typing.Literal["fee_bps"]  # noqa: Y015
+    _WhichOneofArgType__fee_bps: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fee_bps) -> _WhichOneofReturnType__fee_bps | None: ...
 
 Global___Assignment: _TypeAlias = Assignment  # noqa: Y015
 

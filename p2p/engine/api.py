@@ -9,11 +9,11 @@ from pathlib import Path
 
 import trio
 
-from p2p.core.errors import Bug, Refused
+from p2p.core.errors import Bug, CyxWizError, Refused
 from p2p.core.limits import JOBS_LISTED_MAX, LOG_TOTAL_MAX_BYTES, WATCH_INTERVAL_S
 from p2p.core.messages.jobs import OfferList, OffersRequest
 from p2p.core.states import JobState
-from p2p.engine import disputing, opening, planning, retrieving
+from p2p.engine import disputing, opening, planning, requests, retrieving
 from p2p.engine.commands import BY_NAME
 from p2p.engine.context import Engine, view_of
 from p2p.engine.insight_api import InsightApi
@@ -21,7 +21,7 @@ from p2p.engine.live import Direction, Transfer
 from p2p.engine.log_reading import log_items
 from p2p.engine.parameters import Params, count_of, job_of, package_request, text_of
 from p2p.engine.supervisor import Supervisors
-from p2p.engine.views import job_details, job_to_json, plan_to_json
+from p2p.engine.views import LOCALNET, job_details, job_to_json, plan_to_json
 from p2p.engine.wallet_api import WalletApi
 from p2p.engine.working import Report, items_of
 from p2p.local.server import Handler, StreamHandler
@@ -166,7 +166,9 @@ class Api:
         """``show``."""
         job = await job_of(self._engine, params)
         events = await self._engine.tables.events(job.job_id)
-        return job_details(job, self._engine.live[job.job_id], events)
+        request = await requests.kept(self._engine.tables, job.job_id)
+        details = job_details(job, self._engine.live[job.job_id], events, self._cluster())
+        return {**details, "request": request}
 
     async def watch(self, params: Params) -> AsyncGenerator[Params, None]:
         """``watch``: until the job is final."""
@@ -177,7 +179,7 @@ class Api:
             job = await self._engine.job(job.job_id)
             self._count_served(job)
             events = await self._engine.tables.events(job.job_id)
-            yield job_details(job, live, events)
+            yield job_details(job, live, events, self._cluster())
             if job.stage.is_final:
                 return
             await live.news.wait(since, _WATCH_POLL_S)
@@ -225,6 +227,12 @@ class Api:
         """``dispute``: written down, then done by the job's supervisor."""
         job = await job_of(self._engine, params)
         return self._job(await disputing.begin(self._engine, job, text_of(params, "reason")))
+
+    def _cluster(self) -> str:
+        try:
+            return self._engine.link.chain_config().cluster
+        except CyxWizError:
+            return LOCALNET  # no link is better than a wrong one
 
     def _job(self, job: JobRow) -> Params:
         return job_to_json(job, self._engine.live[job.job_id])

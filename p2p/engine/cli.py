@@ -87,15 +87,9 @@ def show(job: str, as_json: bool) -> None:
     cli.out.print(Text("\ntimeline", style="bold"))
     for event in found["events"]:
         cli.out.print(Text("  " + render.event_line(event)))
-    entries = [("open", found["open_signature"], "", None)] if found["open_signature"] else []
-    entries += [(e["action"], e["signature"], e["status"], e["at_s"]) for e in found["chain"]]
-    if found["dispute_signature"]:
-        entries.append(("dispute", found["dispute_signature"], "", None))
-    if entries:
+    if entries := found["transactions"]:
         cli.out.print(Text("\nescrow", style="bold"))
-        rows = [
-            [action, status, render.moment(at_s), signature] for action, signature, status, at_s in entries
-        ]
+        rows = [[e["action"], e["status"], render.moment(e["at_s"]), e["signature"]] for e in entries]
         cli.print_table(("ACTION", "STATUS", "AT", "SIGNATURE"), rows, "")
 
 

@@ -17,6 +17,7 @@ from p2p.core.errors import CyxWizError, Refused
 from p2p.core.ids import Wallet
 from p2p.core.messages.jobs import Quote, QuoteRequest, Terms
 from p2p.core.messages.sponsor import SponsoredAction
+from p2p.engine import requests
 from p2p.engine.context import Engine
 from p2p.engine.hashing import Progress
 from p2p.engine.joblog import disk_failure
@@ -66,6 +67,7 @@ async def make_plan(
     account = await engine.wallets.account()
     packed = await package(request, engine.tables, engine.clock, progress)
     job = await _write_down(engine, account.wallet, packed, out)
+    await requests.keep(engine.tables, job.job_id, request)
     try:
         return await _quote(engine, job, packed)
     except (CyxWizError, trio.Cancelled):
@@ -77,6 +79,7 @@ async def make_plan(
 async def drop(engine: Engine, job: JobRow) -> None:
     """Forget a job for which no money has moved."""
     await engine.tables.advance(await engine.job(job.job_id), Stage.DROPPED)
+    await requests.forget(engine.tables, job.job_id)
     await trio.to_thread.run_sync(remove_folder, engine.folder(job.job_id))
     engine.live.ring(job.job_id)
     engine.live.forget(job.job_id)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from p2p.chain.browser import explorer_link
 from p2p.core.messages.disputes import ReviewView
 from p2p.core.messages.jobs import JobView, RuleCount, Terms
 from p2p.core.money import cost_units
@@ -19,6 +20,7 @@ from p2p.store.stages import Stage
 
 Json = dict[str, Any]
 
+LOCALNET = "localnet"
 _BEFORE = {
     Stage.PACKAGED: "planned",
     Stage.QUOTED: "planned",
@@ -79,8 +81,8 @@ def job_to_json(job: JobRow, live: LiveJob) -> Json:
     }
 
 
-def job_details(job: JobRow, live: LiveJob, events: Sequence[EventRow]) -> Json:
-    """A job with everything that is known of it."""
+def job_details(job: JobRow, live: LiveJob, events: Sequence[EventRow], cluster: str = LOCALNET) -> Json:
+    """A job with everything that is known of it; ``cluster``: where its transactions can be looked at."""
     view, spec, statement = view_of(job), spec_of(job), statement_of(job)
     return {
         **job_to_json(job, live),
@@ -114,6 +116,7 @@ def job_details(job: JobRow, live: LiveJob, events: Sequence[EventRow]) -> Json:
             for e in (view.chain if view else ())
         ],
         "dispute_signature": job.dispute_signature,
+        "transactions": list(_transactions(job, view, cluster)),
         "review": review_to_json(view.review if view else None),
         "result": None
         if statement is None
@@ -128,6 +131,19 @@ def job_details(job: JobRow, live: LiveJob, events: Sequence[EventRow]) -> Json:
             "verified": job.fetched_at_s is not None,
         },
     }
+
+
+def _transactions(job: JobRow, view: JobView | None, cluster: str) -> Iterator[Json]:
+    """The coordinator's, and those of this engine around them."""
+    found: list[tuple[str, str, str, float | None]] = [("open", job.open_signature, "", None)]
+    found += [(e.action, e.signature, e.status, e.at_s) for e in (view.chain if view else ())]
+    found.append(("dispute", job.dispute_signature, "", None))
+    for action, signature, status, at_s in found:
+        if signature:
+            link = explorer_link(signature, cluster)
+            yield {
+                "action": action, "signature": signature, "status": status, "at_s": at_s, "explorer": link,
+            }  # fmt: skip
 
 
 def plan_to_json(plan: Plan) -> Json:

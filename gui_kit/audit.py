@@ -27,7 +27,7 @@ from gui_kit.labels import Elided
 from gui_kit.tokens import contrast
 
 TEXT_CONTRAST_MIN = 4.5
-_TABS_MAX = 500
+_TABS_MAX = 20_000  # labels are in that chain, too
 _LAYOUT_ROUNDS = 4  # a change goes up one level of boxes in each
 
 

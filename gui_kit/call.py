@@ -9,6 +9,7 @@ import trio
 from PyQt6 import sip
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from gui_kit.endings import when_destroyed
 from p2p.core.errors import CyxWizError
 from p2p.local.protocol import Json
 
@@ -39,7 +40,7 @@ class Call(QObject):
         self.status = CallStatus.PENDING
         self._withdraw = withdraw
         scope = self.scope
-        self.destroyed.connect(lambda: withdraw(scope))
+        when_destroyed(self, lambda: withdraw(scope))
 
     def then(
         self, done: Callable[[Json], object], failed: Callable[[CyxWizError], object] | None = None

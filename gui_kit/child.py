@@ -15,6 +15,7 @@ from pathlib import Path
 from PyQt6 import sip
 from PyQt6.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, QTimer, pyqtSignal
 
+from gui_kit.endings import when_destroyed
 from gui_kit.words import tr
 from p2p.core.errors import CyxWizError, EnvironmentFailure, ExitCode, Refused, UserError
 from p2p.core.limits import CHILD_OUTPUT_MAX_BYTES, CHILD_TIMEOUT_S
@@ -64,7 +65,7 @@ class Child(QObject):
         process.readyReadStandardError.connect(self._read_err)
         process.finished.connect(self._finish)
         process.errorOccurred.connect(self._on_error)
-        receiver.destroyed.connect(lambda: _end(process))
+        when_destroyed(receiver, lambda: _end(process))
         if (app := QCoreApplication.instance()) is not None:
             app.aboutToQuit.connect(self._quit)
         timer = QTimer(self)

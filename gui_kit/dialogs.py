@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QDialog, QWidget
+from PyQt6.QtGui import QShowEvent
+from PyQt6.QtWidgets import QDialog, QLayout, QWidget
 
 from gui_kit.boxes import KeyValues, column, row
 from gui_kit.buttons import Button
@@ -52,6 +53,14 @@ class Confirm(QDialog):
         default.setDefault(True)
         default.setFocus()
 
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """As high as its text needs to be at this width."""
+        layout = self.layout()
+        if layout is not None:
+            layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
+            self.resize(_WIDTH_PX, layout.totalHeightForWidth(_WIDTH_PX))
+        super().showEvent(event)
+
 
 def ask(
     parent: QWidget,
@@ -60,11 +69,12 @@ def ask(
     consequences: Sequence[tuple[str, str | Money]] = (),
     *,
     yes: str,
+    no: str = "",
     danger: bool = False,
     then: Callable[[], None],
 ) -> Confirm:
     """Ask; ``then`` is done after a yes."""
-    dialog = Confirm(parent, question, explanation, consequences, yes=yes, danger=danger)
+    dialog = Confirm(parent, question, explanation, consequences, yes=yes, no=no, danger=danger)
     dialog.accepted.connect(then)
     dialog.open()
     return dialog

@@ -9,6 +9,7 @@ import trio
 from PyQt6 import sip
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from gui_kit.endings import when_destroyed
 from gui_kit.mailbox import Mailbox
 from p2p.core.errors import CyxWizError
 from p2p.local.protocol import Json
@@ -54,7 +55,7 @@ class Feed(QObject):
         self._lock = Lock()
         self._latest: Json = _NOTHING
         scope = self.scope
-        self.destroyed.connect(lambda: run_in_trio(scope.cancel))
+        when_destroyed(self, lambda: run_in_trio(scope.cancel))
 
     # -- for the window
 
@@ -99,11 +100,11 @@ class Feed(QObject):
 
     def tell_ended(self) -> None:
         """The stream has come to its end."""
-        self._mailbox.post(lambda: self._emit(self.ended.emit))
+        self._mailbox.post(lambda: self._emit("ended"))
 
     def tell_restarted(self) -> None:
         """The next item is the first of a new stream."""
-        self._mailbox.post(lambda: self._emit(self.restarted.emit))
+        self._mailbox.post(lambda: self._emit("restarted"))
 
     async def wait_until_asked(self, seconds: float) -> None:
         """Wait for the next time to ask."""
@@ -115,21 +116,22 @@ class Feed(QObject):
 
     def fail(self, error: CyxWizError) -> None:
         """Deliver an error."""
-        self._emit(self.failed.emit, error)
+        self._emit("failed", error)
 
     def _ask_now(self) -> None:
         self.asked.set()
 
     def _show(self, item: Json) -> None:
-        self._emit(self.item.emit, item)
+        self._emit("item", item)
         if not self.holds_room:
             self.give_room()
 
     def _show_latest(self) -> None:
         with self._lock:
             item, self._latest = self._latest, _NOTHING
-        self._emit(self.item.emit, item)
+        self._emit("item", item)
 
-    def _emit(self, emit: Callable[..., None], *values: object) -> None:
+    def _emit(self, signal: str, *values: object) -> None:
+        """By name: a feed that has died has no signals to be named by."""
         if not sip.isdeleted(self) and not self._stopped:
-            emit(*values)
+            getattr(self, signal).emit(*values)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PyQt6.QtCore import QSignalBlocker, Qt
 from PyQt6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
+from gui_kit.boxes import row
 from gui_kit.icons import icon
 from gui_kit.labels import Label
 from gui_kit.look import set_look
@@ -26,9 +27,12 @@ def search_field(placeholder: str) -> QLineEdit:
 
 
 class Field(QWidget):
-    """An editor with its name, and one line of help whose place a problem takes."""
+    """An editor with its name, and one line of help whose place a problem takes; ``beside``: buttons that
+    fill it in."""
 
-    def __init__(self, name: str, editor: QWidget, help_text: str = "") -> None:
+    def __init__(
+        self, name: str, editor: QWidget, help_text: str = "", *, beside: Sequence[QWidget] = ()
+    ) -> None:
         super().__init__()
         self.editor = editor
         self.problem = ""
@@ -42,8 +46,11 @@ class Field(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(HALF_PX)
-        for part in (title, editor, self._note):
-            box.addWidget(part)
+        line = row(editor, *beside)
+        line.setStretch(0, 1)
+        box.addWidget(title)
+        box.addLayout(line)
+        box.addWidget(self._note)
         self.setFocusProxy(editor)
 
     def set_problem(self, problem: str) -> None:

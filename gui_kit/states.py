@@ -36,6 +36,20 @@ JOB_STATES: dict[str, Look] = {
     "cancelled": Look("Cancelled", "cancel", "muted"),
     "refunded": Look("Refunded", "cash-refund", "muted"),
 }
+ENGINE_STEPS: dict[str, Look] = {
+    # p2p.store.stages.Stage: what the buyer's own agent has done, in a job's history
+    "packaged": Look("Files hashed", "package-variant-closed", "muted"),
+    "quoted": Look("Terms signed", "file-sign", "muted"),
+    "opening": Look("Deposit on its way", "lock-clock", "accent"),
+    "opened": Look("Deposit in escrow", "lock-outline", "accent"),
+    "following": Look("Known to the coordinator", "server-network", "muted"),
+    "fetching": Look("Fetching results", "tray-arrow-down", "accent"),
+    "verified": Look("Results verified", "shield-check-outline", "success"),
+    "receipted": Look("Receipt signed", "file-sign", "muted"),
+    "closing": Look("Waiting for the refund", "timer-sand", "muted"),
+    "withdrawing": Look("Taking the deposit back", "undo-variant", "warning"),
+    "disputed": Look("Disputed", "scale-balance", "warning"),
+}
 NODE_PHASES: dict[str, Look] = {
     # p2p.store.node.Phase: an attempt at its node
     "assigned": Look("Accepted", "server-network", "accent"),

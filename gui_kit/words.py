@@ -10,6 +10,7 @@ from textwrap import wrap
 from PyQt6.QtCore import QCoreApplication
 
 from p2p.core.clock import SYSTEM_CLOCK
+from p2p.core.money import Asset, format_amount
 from p2p.core.text import clean_line
 
 LABEL_MAX_CHARS = 2000
@@ -74,3 +75,11 @@ def time_text(at_s: float) -> str:
 def short_id(text: str, shown: int = 12) -> str:
     """The beginning of a long id, as the command line shows it."""
     return text if len(text) <= shown else text[:shown] + "…"
+
+
+def amount_text(units: int, asset: Asset, *, symbol: bool = True) -> str:
+    """The exact amount for where there is little room: ``0.40 USDC``. No more zeros at its end than cents
+    have."""
+    whole, _, part = format_amount(units, asset, symbol=False).partition(".")
+    text = f"{whole}.{part.rstrip('0').ljust(2, '0')}"
+    return f"{text} {asset.symbol}" if symbol else text

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from engine_gui.account_shots import ACCOUNT_SHOTS
 from engine_gui.app import make_window
-from gui_kit.screenshots import Shot, take
+from engine_gui.job_shots import JOB_SHOTS
+from gui_kit.screenshots import take
 from p2p.local.home import find_home
 
-SHOTS = (
-    Shot("jobs", lambda frame: frame.go_to("Jobs"), lambda frame: frame.page().is_ready),
-    *ACCOUNT_SHOTS,
-)
+SHOTS = (*JOB_SHOTS, *ACCOUNT_SHOTS)
 
 
 def main() -> None:

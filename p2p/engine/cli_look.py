@@ -155,14 +155,18 @@ def news(after: int, follow: bool, as_json: bool) -> None:
 async def _news(after: int, follow: bool, as_json: bool) -> None:
     client = EngineClient(find_home())
     await client.ensure_running()
+    told = False
     async with aclosing(client.stream("news", after=after, follow=follow)) as items:
         async for item in items:
             if item["news"] is None:
                 continue
+            told = True
             if as_json:
                 cli.print_json_line({"cursor": item["cursor"], **item["news"]})
             else:
                 cli.out.print(Text(render_look.news_line(item["cursor"], item["news"])))
+    if not told and not as_json:
+        cli.out.print("Nothing new.")
 
 
 LOOKING = (estimate, measure, metrics, usage, network, results, news)

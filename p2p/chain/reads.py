@@ -154,7 +154,11 @@ class ChainReads:
 
         :raises Refused: it has ended and its account was closed.
         """
-        data = await self.program_account(self.addresses.job(owner, job_id))
+        return self.job_in(await self.program_account(self.addresses.job(owner, job_id)), job_id)
+
+    @staticmethod
+    def job_in(data: bytes | None, job_id: JobId) -> OnChainJob | None:
+        """As :meth:`job`, from the data of the job's account."""
         if data is None:
             return None
         if accounts.is_closed_job(data):

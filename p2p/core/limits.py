@@ -298,6 +298,7 @@ DISPUTE_KEEP_MAX_S = 60 * 24 * 3600.0  # ... however late the coordinator says t
 DISPUTES_LISTED_MAX = 500
 ESCROW_GONE_S = 300.0  # longer than a blockhash lives: an Open that is not on chain by then never will be
 ESCROW_SEEN_S = 15.0  # how long a submit waits for its escrow to become visible on chain
+ESCROWS_AWAITED_MAX = 2000  # by all submits at once
 EVENTS_WAIT_MAX_S = 25.0  # a long poll ends before a call times out
 EVENTS_POLL_S = 5.0  # for events written by another coordinator on the same database
 EVENT_WATCHERS_PER_BUYER_MAX = 32

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import trio
 
+from p2p.chain.escrow import EscrowClient
+from p2p.core.errors import CyxWizError
 from p2p.core.ids import new_job_id
 from p2p.core.jobspec import NetworkMode
-from p2p.core.limits import TERMS_LIFETIME_S
+from p2p.core.limits import CONFIRM_POLL_S, TERMS_LIFETIME_S
 from p2p.core.messages.jobs import (
     AccountRequest,
     EventList,
@@ -157,6 +159,46 @@ async def test_an_escrow_that_is_not_there(still_world: Any, refused: Any, monke
     terms = (await buyer.quote(spec)).terms
     with refused("escrow_not_seen"):
         await buyer.call("job.submit", buyer.submission(spec, terms, "sig"), JobView)
+    await buyer.open_escrow(terms)
+    monkeypatch.setattr("coordinator.service.escrow.ESCROWS_AWAITED_MAX", 0)
+    with refused("escrow_not_seen"):  # too many others are waited for
+        await buyer.call("job.submit", buyer.submission(spec, terms, "sig"), JobView)
+
+
+async def test_escrows_that_are_not_there_cost_no_more_questions_than_one(
+    still_world: Any, monkeypatch: Any
+) -> None:
+    """Who submits them pays nothing, and the coordinator's own actions need the chain as well."""
+    monkeypatch.setattr("coordinator.service.escrow.ESCROW_SEEN_S", 1.0)
+    buyer = await still_world.buyer()
+    spec = buyer.spec()
+    quotes = [(await buyer.quote(spec)).terms for _ in range(50)]
+    asked: list[str] = []
+    ask = EscrowClient.ask
+
+    async def counted(chain: Any, method: str, *params: object) -> object:
+        asked.append(method)
+        return await ask(chain, method, *params)
+
+    monkeypatch.setattr(EscrowClient, "ask", counted)
+    answers: list[str] = []
+
+    async def submit(terms: Any) -> None:
+        try:
+            await buyer.call("job.submit", buyer.submission(spec, terms, ""), JobView)
+        except CyxWizError as error:
+            answers.append(error.code)
+
+    opened = quotes.pop()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(submit, opened)
+        for terms in quotes:
+            nursery.start_soon(submit, terms)
+        await buyer.open_escrow(opened)
+    assert answers == ["escrow_not_seen"] * 49
+    assert asked.count("getMultipleAccounts") <= 1 + 1.0 / CONFIRM_POLL_S + 1
+    assert asked.count("getAccountInfo") < 10  # the buyer's own
+    assert (await buyer.show(decode(Terms, opened.payload).job_id)).state is JobState.QUEUED
 
 
 async def test_an_escrow_cancelled_before_it_was_submitted(still_world: Any, refused: Any) -> None:

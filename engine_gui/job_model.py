@@ -9,7 +9,7 @@ from typing import Any
 from engine_gui.job_form import limit_text
 from gui_kit.states import JOB_STATES, Look, look
 from gui_kit.words import amount_text, duration_text, tr
-from p2p.core.limits import JOB_NAME_MAX_CHARS
+from p2p.core.limits import BUDGET_LOW, JOB_NAME_MAX_CHARS
 from p2p.core.money import Asset, format_amount
 from p2p.core.text import clean_name
 
@@ -22,7 +22,6 @@ _GPU_MAX_CHARS = 16
 _CANCELLABLE = ("opening", "opened", "following")
 _HAS_RESULTS = ("fetching", "verified", "receipted", "settled")
 _RUNS = ("running", "delivering")
-_LOW_BPS = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +190,8 @@ def failure_lines(job: Json) -> list[str]:
 
 
 def is_low(job: Json) -> bool:
-    """Whether a running job has used so much of its deposit that it may be stopped before its end."""
-    deposit = job["deposit_units"]
-    return bool(deposit) and job["state"] == "running" and job["used_units"] * 10_000 >= deposit * _LOW_BPS
+    """Whether a running job has used so much of its time that it may be stopped before its end."""
+    return job["state"] == "running" and float(job["budget_used"]) >= BUDGET_LOW
 
 
 def percent(value: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine_gui.job_model import failure_lines, is_low, misfit_lines, waiting_words
 from gui_kit.tokens import Token
-from gui_kit.words import amount_text, clean, tr
+from gui_kit.words import amount_text, clean, duration_text, tr
 from p2p.core.money import Asset
 from p2p.local.protocol import error_from_json
 
@@ -39,11 +39,10 @@ def notice_of(job: Json) -> Notice | None:
         lines = misfit_lines(job["misfits"], job["nodes_online"])
         return Notice(waiting_words(job), tuple(clean(line) for line in lines), "timer-sand", "warning")
     if is_low(job):
-        asset = Asset(job["asset"])
-        left = amount_text(max(0, job["deposit_units"] - job["used_units"]), asset)
-        words = tr("The job is stopped when it has used all of its deposit.")
+        left = duration_text(max(0, job["timeout_s"] - job["used_seconds"]))
+        words = tr("The job is stopped when its time limit is reached, and fails.")
         return Notice(
-            tr("Only {amount} of the deposit are left.", amount=left), (words,), "cash-clock", "warning"
+            tr("{time} of its time are left.", time=left), (words,), "timer-alert-outline", "warning"
         )
     return None
 

@@ -156,6 +156,7 @@ class JobPage(Page):
             (tr("Logs"), self._make_log),
             (tr("Metrics"), self._make_metrics),
             (tr("Resources"), self._make_usage),
+            (tr("Files"), self._make_files),
             (tr("Costs"), self._make_costs),
         ):
             tab = _Tab(make)
@@ -184,6 +185,17 @@ class JobPage(Page):
 
         link, key = self._frame.link, self.job_id
         return PlotsTab(lambda where: link.call(self, "usage", job=key, **where), UsageReader, self._tell)
+
+    def _make_files(self) -> QWidget:
+        from engine_gui.files_tab import FilesTab
+
+        link, key, actions = self._frame.link, self.job_id, self._actions
+        return FilesTab(
+            lambda: link.call(self, "results", job=key),
+            actions.open_folder,
+            lambda: actions.fetch(self, key),
+            self._tell,
+        )
 
     def _make_costs(self) -> QWidget:
         from engine_gui.costs_tab import CostsTab

@@ -12,7 +12,7 @@ from gui_kit.frame import Frame
 from gui_kit.screenshots import Shot
 
 _EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "digits"
-_TABS = ("timeline", "logs", "metrics", "resources", "costs")
+_TABS = ("timeline", "logs", "metrics", "resources", "files", "costs")
 
 
 def _ready(frame: Frame) -> bool:

@@ -45,9 +45,9 @@ class Confirm(QDialog):
         )
         if consequences:
             self.body.addWidget(KeyValues(*consequences))
-        self.setLayout(
-            column(self.body, row(None, self.no, self.yes), spacing_px=SECTION_PX, margin_px=SECTION_PX)
-        )
+        whole = column(self.body, row(None, self.no, self.yes), spacing_px=SECTION_PX, margin_px=SECTION_PX)
+        whole.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)  # else as high as if it were narrower
+        self.setLayout(whole)
         self.setFixedWidth(_WIDTH_PX)
         default = self.no if danger else self.yes
         default.setDefault(True)
@@ -57,7 +57,6 @@ class Confirm(QDialog):
         """As high as its text needs to be at this width."""
         layout = self.layout()
         if layout is not None:
-            layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
             self.resize(_WIDTH_PX, layout.totalHeightForWidth(_WIDTH_PX))
         super().showEvent(event)
 

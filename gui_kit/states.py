@@ -50,6 +50,13 @@ ENGINE_STEPS: dict[str, Look] = {
     "withdrawing": Look("Taking the deposit back", "undo-variant", "warning"),
     "disputed": Look("Disputed", "scale-balance", "warning"),
 }
+RESULT_FILES: dict[str, Look] = {
+    # a file of a job's results
+    "verified": Look("Verified", "shield-check-outline", "success"),
+    "changed": Look("Changed since", "alert-outline", "warning"),
+    "missing": Look("Not there any more", "close-circle-outline", "danger"),
+    "beside": Look("Beside them", "file-outline", "muted"),
+}
 NODE_PHASES: dict[str, Look] = {
     # p2p.store.node.Phase: an attempt at its node
     "assigned": Look("Accepted", "server-network", "accent"),

@@ -39,6 +39,7 @@ def job(state: str = "running", **changes: Any) -> Json:
         "deposit_units": 400_000,
         "rate_units_per_hour": 400_000 if ran else 0,
         "used_units": 83_778 if ran else 0,
+        "budget_used": 754 / 3600 if ran else 0.0,
         "progress": 0.42 if state == "running" else None,
         "metrics": {"loss": 0.25},
         "transfer": None,
@@ -334,3 +335,32 @@ def review(**changes: Any) -> Json:
         "decided_units": None,
     }
     return found | changes
+
+
+def results(**changes: Any) -> Json:
+    """Two outputs and what lies beside them."""
+    found: Json = {
+        "job_id": JOB_ID,
+        "out": "/srv/ml/out",
+        "fetched": True,
+        "root": "ab" * 32,
+        "node_peer_id": PEER_ID,
+        "files": [
+            _file("outputs/model.pt", 9_000_000, 3, "verified"),
+            _file("outputs/metrics.json", 812, 1, "changed"),
+        ],
+        "beside": [{"path": "log.txt", "bytes": 4_096}],
+    }
+    return found | changes
+
+
+def _file(path: str, size: int, chunks: int, state: str) -> Json:
+    sha256 = "ef" * 32 if chunks == 1 else None
+    return {
+        "path": path,
+        "bytes": size,
+        "sha256": sha256,
+        "leaf": "cd" * 32,
+        "chunks": chunks,
+        "state": state,
+    }

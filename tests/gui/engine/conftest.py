@@ -68,6 +68,7 @@ def script(agent: ScriptedAgent) -> Script:
         "show": lambda params: made.job,
         "metrics": scripted_jobs.metrics(),
         "usage": scripted_jobs.usage(),
+        "results": scripted_jobs.results(),
         "cancel": scripted_jobs.job(cancel_wanted=True),
         "fetch": scripted_jobs.job(),
         "start": scripted_jobs.job("opening"),

@@ -119,7 +119,8 @@ def test_another_attempt_begins_its_plots_anew(window: Any, agent: ScriptedAgent
     metrics = part(window.open_job(), "Metrics")
     qtbot.waitUntil(lambda: agent.count("metrics") == 2)
     qtbot.waitUntil(lambda: len(metrics.plots["loss"].series["val_loss"]) == 2)
-    assert agent.asked[-1][1]["offset"] == 300, "it asked for what came since"
+    last = [params for name, params in agent.asked if name == "metrics"][-1]
+    assert last["offset"] == 300, "it asked for what came since"
 
 
 def test_without_values_it_says_how_to_get_some(
@@ -136,6 +137,32 @@ def test_without_values_it_says_how_to_get_some(
     usage = part(page, "Resources")
     qtbot.waitUntil(lambda: usage.note.text().startswith("The node does not answer."))
     assert audit.problems(window.frame) == []
+
+
+def test_files_are_there_once_they_are_fetched(
+    window: Any, agent: ScriptedAgent, script: Any, qtbot: QtBot
+) -> None:
+    agent.answers["results"] = scripted_jobs.results(fetched=False, files=[], beside=[])
+    page = window.open_job()
+    files = part(page, "Files")
+    qtbot.waitUntil(lambda: files.note.text().startswith("Results appear here"))
+    assert audit.problems(window.frame) == []
+    agent.answers["results"] = scripted_jobs.results()
+    script.job = scripted_jobs.job("completed")
+    qtbot.waitUntil(lambda: files.table.shown.rowCount() == 3)
+    files.table.select("outputs/metrics.json")
+    files.copy.click()
+    clipboard = QApplication.clipboard()
+    assert clipboard is not None
+    assert clipboard.text() == "ef" * 32
+    files.table.select("log.txt")
+    assert not files.copy.isEnabled()
+    agent.answers["results"] = EnvironmentFailure(
+        "disk", "The folder cannot be read.", "", "Look at the disk."
+    )
+    page.open_tab(0)
+    part(page, "Files")
+    qtbot.waitUntil(lambda: files.note.text().startswith("The folder cannot be read."))
 
 
 def test_transactions_are_copied_and_links_are_only_the_agents(

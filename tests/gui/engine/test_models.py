@@ -9,6 +9,7 @@ import pytest
 
 from engine_gui import job_form, job_model, money_model
 from engine_gui.cost_model import cost_view, review_pairs
+from engine_gui.files_model import file_rows, nothing_words, summary
 from engine_gui.job_form import JobForm
 from engine_gui.job_notices import notice_of
 from engine_gui.plot_model import MetricReader, UsageReader, plot_of
@@ -68,9 +69,9 @@ def test_what_holds_a_job_up_comes_first() -> None:
     waits = notice_of(scripted.job("queued", misfits=scripted.misfits()))
     assert waits is not None
     assert waits.rest[0] == "2 of 3 nodes are busy with other jobs"
-    low = notice_of(scripted.job(used_units=390_000))
+    low = notice_of(scripted.job(used_seconds=3500, budget_used=0.97))
     assert low is not None
-    assert low.what == "Only 0.01 USDC of the deposit are left."
+    assert low.what == "1:40 of its time are left."
     assert notice_of(scripted.job()) is None
 
 
@@ -261,3 +262,12 @@ def test_an_amount_has_no_more_zeros_than_cents() -> None:
     assert amount_text(400_000, Asset.USDC) == "0.40 USDC"
     assert amount_text(83_778, Asset.USDC, symbol=False) == "0.083778"
     assert amount_text(1_000_000_000, Asset.SOL) == "1.00 SOL"
+
+
+def test_files_say_how_they_stand_to_the_signed_root() -> None:
+    rows = file_rows(scripted.results())
+    assert [row.look.word for row in rows] == ["Verified", "Changed since", "Beside them"]
+    assert [row.hash_kind for row in rows] == ["Leaf of 3 chunks", "SHA-256", ""]
+    assert summary(scripted.results()).startswith("2 outputs, 9.0 MB.")
+    assert nothing_words(scripted.job("refunded")).startswith("This job has no results")
+    assert nothing_words(scripted.job()).startswith("Results appear here")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from engine_gui.account_pages import add_account_pages
+from engine_gui.account_pages import add_account_pages, open_first_steps
 from engine_gui.job_pages import add_job_pages
 from gui_kit.app import run_window
 from gui_kit.frame import Frame
@@ -21,8 +21,8 @@ def make_window(home: Home, preferences: Preferences) -> Frame:
     """The window of a home, with all its pages."""
     frame = Frame("CyxWiz Engine", AgentLink(EngineClient(home)))
     show_network(frame, home)
-    jobs = add_job_pages(frame)
-    add_account_pages(frame, home, preferences, jobs.go.open_job)
+    jobs = add_job_pages(frame, preferences)
+    open_first_steps(add_account_pages(frame, home, preferences, jobs.go.open_job))
     frame.setWindowTitle(tr("CyxWiz Engine"))
     return frame
 

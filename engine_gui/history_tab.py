@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import Qt, QUrl
+from PyQt6.QtCore import QUrl
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import QFileDialog, QWidget
 
@@ -14,7 +14,7 @@ from engine_gui.wallet_model import HistoryRow, history_rows
 from gui_kit.boxes import column, row
 from gui_kit.buttons import Button
 from gui_kit.child import Child
-from gui_kit.labels import Label
+from gui_kit.listing import Listing
 from gui_kit.table import Table
 from gui_kit.table_model import Column
 from gui_kit.tokens import GRID_PX
@@ -44,13 +44,12 @@ class HistoryTab(QWidget):
         super().__init__()
         self._account = account
         self.table: Table[HistoryRow] = Table(tr("History"), columns(), sort_by=0, descending=True)
-        self._note = Label(tr("Loading the history"), "muted", wrap=True)
-        self._note.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._listing = Listing(self.table, tr("Loading the history"))
         self.job = Button(tr("Open the job"), "flat", "briefcase-outline")
         self.explorer = Button(tr("Open in the explorer"), "flat", "open-in-new")
         self.save = Button(tr("Save as CSV"), "flat", "content-save-outline")
         self.setLayout(
-            column(self._note, self.table, row(self.job, self.explorer, None, self.save), spacing_px=GRID_PX)
+            column(self._listing, row(self.job, self.explorer, None, self.save), spacing_px=GRID_PX)
         )
         self.job.clicked.connect(self._open_job)
         self.explorer.clicked.connect(self._open_explorer)
@@ -69,14 +68,13 @@ class HistoryTab(QWidget):
 
     def _show(self, answer: list[dict[str, Any]]) -> None:
         self.table.set_rows(history_rows(answer))
-        self._note.setText(tr("Nothing has moved yet. Your first deposit will be the first line."))
-        self._note.setVisible(not answer)
-        for part in (self.table, self.job, self.explorer, self.save):
+        nothing = tr("Nothing has moved yet. Your first deposit will be the first line.")
+        self._listing.say("" if answer else nothing)
+        for part in (self.job, self.explorer, self.save):
             part.setVisible(bool(answer))
 
     def _fail(self, error: CyxWizError) -> None:
-        self._note.setText(" ".join(error.lines()))
-        self._note.show()
+        self._listing.warn("\n".join(error.lines()))
 
     def _on_chosen(self, found: HistoryRow | None) -> None:
         self.job.setEnabled(found is not None and bool(found.job_id))

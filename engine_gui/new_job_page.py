@@ -12,6 +12,7 @@ from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import QFileDialog
 
 from engine_gui import job_form
+from engine_gui.choices import asset_of, free_folder, out_folder
 from engine_gui.cost_model import cost_view
 from engine_gui.cost_panel import CostPanel
 from engine_gui.job_fields import JobFields
@@ -24,6 +25,7 @@ from gui_kit.buttons import Button
 from gui_kit.feed import Feed
 from gui_kit.frame import Frame
 from gui_kit.page import Page
+from gui_kit.preferences import Preferences
 from gui_kit.tokens import MARGIN_PX
 from gui_kit.words import tr
 from p2p.core.errors import CyxWizError, UserError
@@ -39,10 +41,12 @@ _WORD_CHARS = 24
 class NewJobPage(Page):
     """``open_job`` is called with the id of a job that was sent."""
 
-    def __init__(self, frame: Frame, open_job: Callable[[str], None]) -> None:
+    def __init__(
+        self, frame: Frame, open_job: Callable[[str], None], kept: Preferences | None = None
+    ) -> None:
         self.send = Button(tr("Review and send"), "primary", "arrow-right")
         super().__init__(tr("New job"), "plus-circle-outline", action=self.send)
-        self._frame = frame
+        self._frame, self._kept = frame, kept
         self.fields = JobFields()
         self.problem = ProblemCard(_WORD_CHARS)
         self.sending = Sending(frame, self, open_job)
@@ -72,6 +76,9 @@ class NewJobPage(Page):
         self._on_change()
 
     def reload(self) -> None:
+        form = self.fields.form()
+        if self._kept is not None and not form.script:
+            self.fields.show_form(replace(form, asset=asset_of(self._kept).value))
         self._offers.refresh()
         self._look()
 
@@ -233,8 +240,10 @@ class NewJobPage(Page):
         self.send.setText(text)
         self.send.setAccessibleName(text)
 
-    @staticmethod
-    def _free_folder(form: JobForm) -> str:
+    def _free_folder(self, form: JobForm) -> str:
+        base = None if self._kept is None else out_folder(self._kept)
+        if base is not None and form.script:
+            return str(free_folder(base, Path(form.script).stem))
         return job_form.free_folder(form.script, lambda path: path.exists())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QComboBox, QWidget
 
 from engine_gui.account import Account
@@ -14,6 +13,7 @@ from gui_kit.boxes import Card, column, row
 from gui_kit.buttons import Button
 from gui_kit.fields import Field, TextField
 from gui_kit.labels import Label
+from gui_kit.listing import Listing
 from gui_kit.page import Page
 from gui_kit.table import Table
 from gui_kit.table_model import Column
@@ -49,11 +49,10 @@ class SessionsTab(QWidget):
         super().__init__()
         self._account = account
         self.table: Table[SessionRow] = Table(tr("Session keys"), columns(), sort_by=1, descending=True)
-        self._note = Label(tr("Loading the session keys"), "muted", wrap=True)
-        self._note.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._listing = Listing(self.table, tr("Loading the session keys"))
         self.renew = Button(tr("Renew this computer's"), "flat", "key-plus")
         self.end = Button(tr("End the key"), "flat", "key-remove")
-        self.setLayout(column(self._note, self.table, row(self.renew, self.end, None), spacing_px=GRID_PX))
+        self.setLayout(column(self._listing, row(self.renew, self.end, None), spacing_px=GRID_PX))
         self.renew.clicked.connect(lambda: account.frame.open_page(RenewPage(account)))
         self.end.clicked.connect(self._end)
         self.table.chosen.connect(lambda found: self.end.setEnabled(found is not None))
@@ -69,16 +68,12 @@ class SessionsTab(QWidget):
 
     def _show(self, answer: list[dict[str, Any]]) -> None:
         self.table.set_rows(session_rows(answer, SYSTEM_CLOCK.now_s()))
-        self._note.setText(
-            tr("No session key may spend anything. Your first deposit gives this computer one.")
-        )
-        self._note.setVisible(not answer)
-        self.table.setVisible(bool(answer))
+        nothing = tr("No session key may spend anything. Your first deposit gives this computer one.")
+        self._listing.say("" if answer else nothing)
         self.end.setVisible(bool(answer))
 
     def _fail(self, error: CyxWizError) -> None:
-        self._note.setText(" ".join(error.lines()))
-        self._note.show()
+        self._listing.warn("\n".join(error.lines()))
 
     def _end(self) -> None:
         found = self.table.current()

@@ -103,4 +103,47 @@ def answers() -> dict[str, Any]:
         "session_limits": {"days": 30, "allow": {"usdc": None, "sol": None}},
         "jobs": [job()],
         "offers": offers(),
+        "network": network(),
+    }  # fmt: skip
+
+
+def network(**changed: Any) -> dict[str, Any]:
+    """``network``."""
+    made = {
+        "peer_id": "12D3KooWEngineQm8aUx9EPjHmaT23yvVM2ZWbrrpZb9PusVF",
+        "addresses": ["/ip4/192.0.2.7/tcp/4101"],
+        "started_at_s": AT_S,
+        "uptime_s": 3600.0,
+        "coordinator": {
+            "peer_id": "12D3KooWExample", "address": "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWExample",
+            "reachable": True, "since_s": AT_S, "last_reply_at_s": AT_S, "problem": None,
+        },
+        "peers": [
+            {"peer_id": "12D3KooWExample", "role": "coordinator", "host": "127.0.0.1"},
+            {"peer_id": "12D3KooWNode", "role": "node", "host": "198.51.100.4"},
+        ],
+        "jobs": [
+            {"job_id": JOB, "name": "train.py", "state": "running", "node_peer_id": "12D3KooWNode",
+             "connected": True, "host": "198.51.100.4", "up_bytes": 42_000_000, "down_bytes": 1_200_000,
+             "up_bytes_per_s": 1_100_000.0, "down_bytes_per_s": 0.0, "relayed": False},
+            {"job_id": "a" * 32, "name": "finetune.py", "state": "running", "node_peer_id": "12D3KooWOther",
+             "connected": True, "host": "203.0.113.9", "up_bytes": 900_000, "down_bytes": 0,
+             "up_bytes_per_s": 0.0, "down_bytes_per_s": 0.0, "relayed": True},
+        ],
+        "up_bytes": 42_900_000, "down_bytes": 1_200_000, "up_bytes_per_s": 1_100_000.0,
+        "down_bytes_per_s": 0.0,
+    }  # fmt: skip
+    return {**made, **changed}
+
+
+def plan() -> dict[str, Any]:
+    """The last item of ``plan``."""
+    return {
+        "job_id": JOB, "name": "train.py", "script": "train.py", "files": 5, "bytes": 125_700,
+        "known_bytes": 0, "data_url": "", "network": "none", "gpu_type": "any", "timeout_s": 600,
+        "asset": "usdc", "decimals": 6, "asset_price_usd_micros": 1_000_000, "nodes_online": 3,
+        "nodes_matching": 2, "misfits": [], "jobs_ahead": 0,
+        "rates": [{"gpu_class": "cpu", "usd_micros_per_hour": 50_000, "units_per_hour": 50_000}],
+        "cheapest_units": 8_334, "deposit_units": 166_667, "fee_bps": 1000, "balance_units": 18_500_000,
+        "fees_paid_by": "session key", "expires_at_s": EXPIRES_S, "out": "/results/sample",
     }  # fmt: skip

@@ -36,7 +36,10 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def preferences(home: Home) -> Preferences:
-    return Preferences(home.engine.folder / "window.ini")
+    """Of somebody who has left the first steps."""
+    made = Preferences(home.engine.folder / "window.ini")
+    made.set("first_run", "left")
+    return made
 
 
 @pytest.fixture

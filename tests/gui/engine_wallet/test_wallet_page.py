@@ -83,7 +83,7 @@ def test_nothing_yet_error_and_stale_can_be_read(
     assert audit.problems(frame) == []
     engine.answers |= {"wallet_history": NO_CHAIN, "wallet_sessions": NO_CHAIN}
     frame.reload()
-    wanted = "The network does not answer. Your money is safe. Wait."
+    wanted = "The network does not answer.\nYour money is safe.\nWait."
     qtbot.waitUntil(lambda: wanted in texts(page))
     engine.answers["wallet_balance"] = NO_CHAIN
     frame.reload()

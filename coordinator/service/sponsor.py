@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import trio
+
 from coordinator.service.context import Context
 from coordinator.service.effects import Boundary
 from coordinator.service.office import Office
@@ -12,13 +14,14 @@ from coordinator.store.records import LoginRow
 from coordinator.store.sponsored import Usage
 from p2p.chain.accounts import JOB_BYTES, JobStatus, OnChainJob, rent_lamports
 from p2p.chain.keys import to_pubkey
-from p2p.chain.sponsored import SponsoredCall, check_sponsored_message
+from p2p.chain.sponsored import SponsoredCall, check_sponsored_message, price_max_microlamports
 from p2p.chain.transaction import sign_message, signature_text
 from p2p.core.agreement import run_limit_s
 from p2p.core.errors import Refused, UserError
 from p2p.core.ids import JobId, Wallet, parse_job_id, parse_wallet
 from p2p.core.limits import (
     AMOUNT_MAX_UNITS,
+    SPONSOR_CALLS_AT_ONCE_MAX,
     SPONSOR_RESERVE_LAMPORTS,
     SPONSORED_FEE_MAX_LAMPORTS,
     SPONSORED_PER_HOUR_MAX,
@@ -44,12 +47,14 @@ class Sponsor:
         self._context = context
         self._orders = orders
         self._office = office
+        self._places = trio.CapacityLimiter(SPONSOR_CALLS_AT_ONCE_MAX)
 
     async def offer(self, login: LoginRow, request: SponsorOfferRequest) -> SponsorOffer:
         """Whether an Open of this wallet would be paid for now."""
         if not self._context.settings.fee_payer:
             return SponsorOffer(False, _SWITCHED_OFF)
-        lamports = await self._lamports()
+        async with self._places:
+            lamports = await self._lamports()
         now_s = self._context.now_s()
         used = await self._context.run(lambda tx: sponsored.usage(tx, login.wallet, "", now_s))
         reason = _limit(used, SponsoredAction.OPEN, lamports)
@@ -64,11 +69,12 @@ class Sponsor:
         if not self._context.settings.fee_payer:
             raise _not_sponsored(_SWITCHED_OFF)
         chain, signer = self._context.chain, self._context.signer
-        call = await self._describe(login, request)
-        check_sponsored_message(request.message, call, signer.address, chain.chain)
-        await self._check_session(call)
-        lamports = await self._lamports()
-        height = (await chain.recent()).last_valid_height
+        async with self._places:
+            call, recent = await self._describe(login, request), await chain.recent()
+            price_max = price_max_microlamports(recent.unit_price_microlamports)
+            check_sponsored_message(request.message, call, signer.address, chain.chain, price_max)
+            await self._check_session(call)
+            lamports = await self._lamports()
         signature = sign_message(request.message, signer)
         now_s = self._context.now_s()
 
@@ -80,7 +86,7 @@ class Sponsor:
             reason = _limit(sponsored.usage(tx, call.owner, call.job_id, now_s), call.action, lamports)
             if reason:
                 raise _not_sponsored(reason)
-            sponsored.add(tx, text, call.owner, call.job_id, call.action, height, now_s)
+            sponsored.add(tx, text, call.owner, call.job_id, call.action, recent.last_valid_height, now_s)
 
         await self._context.run(keep)
         await self._context.effect(Boundary.SPONSORED)

@@ -47,7 +47,7 @@ A session key's transaction whose fee the coordinator pays (:mod:`p2p.chain.spon
 
     @dataclass(frozen=True) class SponsoredCall: action; actor, owner: Wallet; job_id; asset; units; ...
     call_instruction(call, config, payer: Wallet) -> Instruction    # then build_message and sign_message
-    check_sponsored_message(message, expected: SponsoredCall, payer, config) -> None
+    check_sponsored_message(message, expected: SponsoredCall, payer, config, price_max) -> None
                                                     # Refused("sponsored_differs" | "bad_message")
 
 Pyth's price of SOL (:mod:`p2p.chain.pyth`): ``await read_price(chain, account, feed)`` gives a

@@ -67,8 +67,11 @@ class KeystoreOwner:
 
     async def answer(self, requests: Sequence[WalletRequest]) -> list[WalletAnswer]:
         password = Passwords().ask(f"Password of the wallet {self.wallet}")
-        with self._keystore.unlock(password) as signer:
+        try:
+            unlocked = self._keystore.unlock(password)
+        finally:
             password.wipe()
+        with unlocked as signer:
             return await answer_with(signer, requests)
 
 

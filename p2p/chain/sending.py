@@ -21,6 +21,7 @@ from p2p.chain.rpc import RpcError, number_of, refused, value_of
 from p2p.chain.transaction import Outcome, OutcomeKind, Recent, SignedTransaction, sign_all, signature_of
 from p2p.core.errors import EnvironmentFailure
 from p2p.core.limits import CONFIRM_POLL_S, CONFIRM_TIMEOUT_S, PRIORITY_FEE_MAX_MICROLAMPORTS, RESEND_S
+from p2p.core.money import Asset
 
 _LANDED_ALREADY = "AlreadyProcessed"
 _BLOCKHASH_UNKNOWN = "BlockhashNotFound"
@@ -41,12 +42,15 @@ class ChainSending(ChainOutcomes):
         return Recent(blockhash, height, await self._unit_price())
 
     async def _unit_price(self) -> int:
-        """The upper quartile of what transactions on our program lately paid per compute unit, capped.
+        """The upper quartile of what was lately paid per compute unit, capped.
 
-        Nothing if no node says: without a price a transaction lands later or not at all, and costs nothing.
+        Asked for accounts that deposits and withdrawals write: a fee buys a place in the queue for these,
+        and nobody writes the program itself. Nothing if no node says: without a price a transaction lands
+        later or not at all, and costs nothing.
         """
+        written = [str(self.addresses.asset(asset)) for asset in Asset]
         try:
-            fees = await self.ask("getRecentPrioritizationFees", [self.chain.program_id])
+            fees = await self.ask("getRecentPrioritizationFees", written)
             rows = fees if isinstance(fees, list) else []
             paid = sorted(number_of(fee.get("prioritizationFee")) for fee in rows if isinstance(fee, dict))
         except EnvironmentFailure:

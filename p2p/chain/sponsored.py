@@ -20,7 +20,12 @@ from p2p.chain.keys import to_pubkey
 from p2p.chain.transaction import UNIT_LIMIT, UNIT_PRICE, is_budget, parse_message, required_signers
 from p2p.core.errors import Bug, Refused
 from p2p.core.ids import JobId, Wallet
-from p2p.core.limits import COMPUTE_UNITS_MAX, PRIORITY_FEE_MAX_MICROLAMPORTS
+from p2p.core.limits import (
+    COMPUTE_UNITS_MAX,
+    PRIORITY_FEE_MAX_MICROLAMPORTS,
+    SPONSORED_PRICE_LEAST_MICROLAMPORTS,
+    SPONSORED_PRICE_TIMES_MAX,
+)
 from p2p.core.messages.sponsor import SponsoredAction
 from p2p.core.money import Asset
 
@@ -62,10 +67,21 @@ def call_instruction(call: SponsoredCall, config: ChainConfig, payer: Wallet) ->
     return build.dispute(actor, owner, job_id)
 
 
+def price_max_microlamports(own_price: int) -> int:
+    """The dearest compute unit that is paid for, while ``own_price`` is what the payer would offer itself.
+
+    The two may ask different nodes at different moments, so the other side's price may be some times ours.
+    """
+    fair = max(SPONSORED_PRICE_LEAST_MICROLAMPORTS, SPONSORED_PRICE_TIMES_MAX * own_price)
+    return min(fair, PRIORITY_FEE_MAX_MICROLAMPORTS)
+
+
 def check_sponsored_message(
-    message: bytes, expected: SponsoredCall, payer: Wallet, config: ChainConfig
+    message: bytes, expected: SponsoredCall, payer: Wallet, config: ChainConfig, price_max: int
 ) -> None:
     """Refuse anything but the one instruction, paid for by ``payer`` and signed by the session key beside it.
+
+    ``price_max``: see :func:`price_max_microlamports`.
 
     :raises Refused: ``sponsored_differs`` or ``bad_message``; nothing may be signed then.
     """
@@ -74,7 +90,7 @@ def check_sponsored_message(
         raise _differs("it has other signers or another fee payer")
     agreed = call_instruction(expected, config, payer)
     _check_role(agreed, expected.action, payer)
-    budget = _budget(parsed)
+    budget = _budget(parsed, price_max)
     same = Message.new_with_blockhash([*budget, agreed], to_pubkey(payer), parsed.recent_blockhash)
     if bytes(same) != message:
         raise _differs("it holds something else than the one instruction that was described")
@@ -87,7 +103,7 @@ def _check_role(agreed: Instruction, action: SponsoredAction, payer: Wallet) -> 
         raise Bug(f"the fee payer stands in the places {places} of {action.value}")
 
 
-def _budget(parsed: Message) -> list[Instruction]:
+def _budget(parsed: Message, price_max: int) -> list[Instruction]:
     """What the message asks for as its compute budget: a limit, and perhaps a price, each once and capped."""
     found = [bytes(ix.data) for ix in parsed.instructions if is_budget(parsed, ix)]
     kinds = [data[0] for data in found]
@@ -95,7 +111,7 @@ def _budget(parsed: Message) -> list[Instruction]:
         raise _differs("its compute budget is not a limit and a price")
     limit = struct.unpack_from("<I", found[0], 1)[0]
     price = struct.unpack_from("<Q", found[1], 1)[0] if len(found) > 1 else 0
-    if limit > COMPUTE_UNITS_MAX or price > PRIORITY_FEE_MAX_MICROLAMPORTS:
+    if limit > COMPUTE_UNITS_MAX or price > price_max:
         raise _differs("its priority fee is too high")
     return [Instruction(COMPUTE_BUDGET, data, []) for data in found]
 

@@ -15,6 +15,7 @@ from p2p.chain.rpc import RpcError
 from p2p.chain.transaction import SignedTransaction
 from p2p.core.errors import Bug, EnvironmentFailure
 from p2p.core.limits import RPC_TIMEOUT_S
+from p2p.core.money import Asset
 from p2p.testing.scripted_rpc import CONFIRMED, FAILED, VALID_TO
 
 PAYER = Signer.generate()
@@ -218,3 +219,18 @@ async def test_fees_that_nobody_tells_stop_no_transaction(chain: Any, reply: obj
 
     chain._rpc._ask = no_fees
     assert (await chain.recent()).unit_price_microlamports == 0
+
+
+async def test_the_price_is_that_of_accounts_that_transactions_write(chain: Any) -> None:
+    asked: list[list[str]] = []
+    ask = chain._rpc._ask
+
+    async def busy(url: str, method: str, params: tuple[Any, ...]) -> Any:
+        if method == "getRecentPrioritizationFees":
+            asked.append(list(params[0]))
+            return [{"slot": slot, "prioritizationFee": slot} for slot in range(100)]
+        return await ask(url, method, params)
+
+    chain._rpc._ask = busy
+    assert (await chain.recent()).unit_price_microlamports == 75
+    assert asked == [[str(chain.addresses.asset(asset)) for asset in Asset]]

@@ -23,11 +23,21 @@ from solders.system_program import AdvanceNonceAccountParams, advance_nonce_acco
 from p2p.chain.config import ChainConfig
 from p2p.chain.instructions import transfer_lamports
 from p2p.chain.keys import Signer, to_pubkey
-from p2p.chain.sponsored import SponsoredCall, call_instruction, check_sponsored_message
+from p2p.chain.sponsored import (
+    SponsoredCall,
+    call_instruction,
+    check_sponsored_message,
+    price_max_microlamports,
+)
 from p2p.chain.transaction import Recent, build_message
 from p2p.core.errors import Bug, Refused
 from p2p.core.ids import Wallet, new_job_id
-from p2p.core.limits import COMPUTE_UNITS_MAX, PRIORITY_FEE_MAX_MICROLAMPORTS
+from p2p.core.limits import (
+    COMPUTE_UNITS_MAX,
+    PRIORITY_FEE_MAX_MICROLAMPORTS,
+    SPONSORED_PRICE_LEAST_MICROLAMPORTS,
+    SPONSORED_PRICE_TIMES_MAX,
+)
 from p2p.core.messages.sponsor import SponsoredAction
 from p2p.core.money import Asset
 
@@ -41,6 +51,7 @@ OPEN = SponsoredCall(
 RECENT = Recent(Hash.new_unique(), 77, 5)
 PAY = to_pubkey(PAYER.address)
 LIMIT = set_compute_unit_limit(COMPUTE_UNITS_MAX)
+PRICE_MAX = 50_000
 
 
 def agreed(call: SponsoredCall = OPEN, payer: Wallet = PAYER.address) -> Instruction:
@@ -58,18 +69,18 @@ def bare(*instructions: Instruction) -> bytes:
 
 def refused(message: bytes, call: SponsoredCall = OPEN) -> str:
     with pytest.raises(Refused) as error:
-        check_sponsored_message(message, call, PAYER.address, CONFIG)
+        check_sponsored_message(message, call, PAYER.address, CONFIG, PRICE_MAX)
     assert len(error.value.lines()) >= 2
     return error.value.code
 
 
 @pytest.mark.parametrize("action", list(SponsoredAction))
-@pytest.mark.parametrize("price", [0, 1, PRIORITY_FEE_MAX_MICROLAMPORTS])
+@pytest.mark.parametrize("price", [0, 1, PRICE_MAX])
 def test_the_one_instruction_is_signed(action: SponsoredAction, price: int) -> None:
     call = replace(OPEN, action=action)
     recent = replace(RECENT, unit_price_microlamports=price)
     message = build_message([agreed(call)], PAYER.address, recent)
-    check_sponsored_message(message, call, PAYER.address, CONFIG)
+    check_sponsored_message(message, call, PAYER.address, CONFIG, PRICE_MAX)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +162,11 @@ def test_the_coordinators_key_in_another_place_is_a_mistake_of_ours() -> None:
     vault = call_instruction(call, config, PAYER.address).accounts[2].pubkey
     with pytest.raises(Bug):
         check_sponsored_message(
-            build_message([agreed(call)], Wallet(str(vault)), RECENT), call, Wallet(str(vault)), config
+            build_message([agreed(call)], Wallet(str(vault)), RECENT),
+            call,
+            Wallet(str(vault)),
+            config,
+            PRICE_MAX,
         )
 
 
@@ -165,7 +180,7 @@ def test_the_coordinators_key_in_another_place_is_a_mistake_of_ours() -> None:
         [LIMIT, set_compute_unit_price(1), set_compute_unit_price(1)],
         [set_compute_unit_limit(COMPUTE_UNITS_MAX + 1)],
         [set_compute_unit_limit(1_400_000), set_compute_unit_price(1)],
-        [LIMIT, set_compute_unit_price(PRIORITY_FEE_MAX_MICROLAMPORTS + 1)],
+        [LIMIT, set_compute_unit_price(PRICE_MAX + 1)],
         [LIMIT, set_compute_unit_price(2**64 - 1)],
     ],
     ids=range(9),
@@ -215,10 +230,25 @@ def test_no_changed_byte_is_signed(data: st.DataObject) -> None:
     bent = bytearray(good)
     bent[at] ^= data.draw(st.integers(1, 255))
     try:
-        check_sponsored_message(bytes(bent), OPEN, PAYER.address, CONFIG)
+        check_sponsored_message(bytes(bent), OPEN, PAYER.address, CONFIG, PRICE_MAX)
     except Refused:
         return
     before, after = Message.from_bytes(good), Message.from_bytes(bytes(bent))
     assert before.account_keys == after.account_keys
     assert before.header == after.header
     assert bytes(before.instructions[-1].data) == bytes(after.instructions[-1].data)
+
+
+@pytest.mark.parametrize(
+    ("own", "most"),
+    [
+        (0, SPONSORED_PRICE_LEAST_MICROLAMPORTS),
+        (
+            SPONSORED_PRICE_LEAST_MICROLAMPORTS,
+            SPONSORED_PRICE_TIMES_MAX * SPONSORED_PRICE_LEAST_MICROLAMPORTS,
+        ),
+        (PRIORITY_FEE_MAX_MICROLAMPORTS, PRIORITY_FEE_MAX_MICROLAMPORTS),
+    ],
+)
+def test_a_buyer_cannot_choose_a_price_far_above_our_own(own: int, most: int) -> None:
+    assert price_max_microlamports(own) == most

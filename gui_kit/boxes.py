@@ -20,10 +20,12 @@ from PyQt6.QtWidgets import (
 
 from gui_kit.labels import Label
 from gui_kit.look import set_look
-from gui_kit.tokens import GRID_PX, MARGIN_PX
+from gui_kit.tokens import FORM_WIDTH_PX, GRID_PX, MARGIN_PX
 from gui_kit.words import clean
 
 L = TypeVar("L", bound=QBoxLayout)
+_FORM_FIRST = 1000
+"""How much more of the room a form takes than what is beside it, until it is wide enough."""
 
 
 def column(*items: QWidget | QLayout | None, spacing_px: int = GRID_PX, margin_px: int = 0) -> QVBoxLayout:
@@ -140,6 +142,19 @@ class KeyValues(QWidget):
         for widget in (self._grid.itemAt(at - 1), self._grid.itemAt(at)):
             if widget is not None and (found := widget.widget()) is not None:
                 found.setVisible(shown)
+
+
+class Form(QWidget):
+    """Fields one under another, no wider than one reads well."""
+
+    def __init__(self, *items: QWidget | QLayout | None) -> None:
+        super().__init__()
+        inner = QWidget()
+        inner.setMaximumWidth(FORM_WIDTH_PX)
+        inner.setLayout(column(*items, spacing_px=MARGIN_PX))
+        line = row(inner, None)
+        line.setStretch(0, _FORM_FIRST)
+        self.setLayout(line)
 
 
 class Scroll(QScrollArea):

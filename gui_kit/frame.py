@@ -200,6 +200,7 @@ class _Header(QWidget):
 
     def drop(self, page: Page) -> None:
         if page.action is not None:
+            page.action.hide()
             self._line.removeWidget(page.action)
             page.action.deleteLater()
 

@@ -95,6 +95,11 @@ QComboBox QAbstractItemView { background: $surface; border: 1px solid $border; o
 QLineEdit QToolButton { border: none; min-width: 0; min-height: 0; }
 QComboBox::drop-down { border: none; width: ${section}px; }
 QComboBox::down-arrow { image: url("glyph:chevron-down-$shade.png"); width: ${icon}px; height: ${icon}px; }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { border: none; background: transparent;
+  width: ${section}px; }
+QAbstractSpinBox::up-arrow { image: url("glyph:chevron-up-$shade.png"); width: ${icon}px; height: ${icon}px; }
+QAbstractSpinBox::down-arrow { image: url("glyph:chevron-down-$shade.png"); width: ${icon}px;
+  height: ${icon}px; }
 QCheckBox, QRadioButton { spacing: ${grid}px; min-height: ${inner}px; }
 QCheckBox::indicator, QRadioButton::indicator { width: ${icon}px; height: ${icon}px; background: $surface;
   border: 1px solid $border; }

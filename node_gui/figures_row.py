@@ -8,7 +8,7 @@ from PyQt6.QtCore import QSize
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
-from gui_kit.boxes import Card
+from gui_kit.boxes import Card, column
 from gui_kit.labels import Label, Money
 from gui_kit.tokens import GRID_PX, HALF_PX
 from gui_kit.words import tr
@@ -39,9 +39,9 @@ class FiguresRow(QWidget):
         for name, note in names:
             amounts = {asset: Money(0, asset, "title", alone=True) for asset in (Asset.USDC, Asset.SOL)}
             amounts[Asset.SOL].hide()
-            card = Card("", Label(name, "muted"), *amounts.values(), None, Label(note, "small"))
+            lines = (Label(name, "muted"), *amounts.values(), Label(note, "small"), None)
+            card = Card("", column(*lines, spacing_px=HALF_PX))
             card.setAccessibleName(name)
-            card.body.setSpacing(HALF_PX)
             card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
             for amount in amounts.values():
                 amount.setAccessibleDescription(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QProgressBar, QWidget
 
 from gui_kit.boxes import Card, column, row
@@ -22,6 +23,7 @@ from node_gui.earned import figures
 from node_gui.figures_row import FiguresRow
 from node_gui.job_page import JobPage
 from node_gui.standing import AVAILABLE, FINISHING, OFF, Standing, standing
+from node_gui.wizard import Wizard
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import CyxWizError
 from p2p.core.limits import EARNINGS_LISTED_MAX
@@ -33,6 +35,8 @@ PAUSE_S = 3600
 
 class HomePage(Page):
     """Follows the agent's ``status``, which the link asks for anyway."""
+
+    set_up_asked = pyqtSignal()
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(tr("Home"), "home-outline", scrolls=True)
@@ -48,6 +52,8 @@ class HomePage(Page):
         self.resume = Button(tr("Go on now"), "plain", "play-circle-outline")
         self.to_checks = Button(tr("Open the setup checks"), "plain", "clipboard-check-outline")
         self.to_wallet = Button(tr("Log in the wallet again"), "plain", "wallet-outline")
+        self.setup_words = Label()
+        self.set_up = Button(tr("Go on with it"))
         self._jobs = column(spacing_px=GRID_PX)
         self._lines: dict[str, _JobLine] = {}
         self.figures = FiguresRow()
@@ -64,6 +70,16 @@ class HomePage(Page):
     def reload(self) -> None:
         self._earnings.refresh()
 
+    def show_setup(self, wizard: Wizard) -> None:
+        """Remind of the first run while something of it is left."""
+        left = wizard.open_count
+        self.setup_words.setText(
+            tr("Setting up this node is not finished: {count} steps are left.", count=left)
+            if left > 1
+            else tr("Setting up this node is not finished: one step is left.")
+        )
+        self._setup_row.setVisible(left > 0)
+
     # -- what the person does
 
     def turn(self, to: str) -> Confirm | None:
@@ -77,6 +93,7 @@ class HomePage(Page):
     # -- inside
 
     def _build(self) -> None:
+        self.set_up.clicked.connect(self.set_up_asked)
         self.switch.chosen.connect(self.turn)
         self.pause.clicked.connect(lambda: self._ask("pause", for_s=PAUSE_S))
         self.resume.clicked.connect(lambda: self._ask("switch", to=AVAILABLE))
@@ -85,6 +102,9 @@ class HomePage(Page):
         for button in (self.pause, self.resume, self.to_checks, self.to_wallet):
             button.hide()
         actions = row(self.to_checks, self.to_wallet, self.pause, self.resume, None)
+        self._setup_row = Card("", row(self.setup_words, None, self.set_up))
+        self._setup_row.hide()
+        self.body.addWidget(self._setup_row)
         now = Card("", row(self.switch, None, self.state), self.headline, self.rest, self._jobs, actions)
         now.body.setSpacing(MARGIN_PX)
         now.setAccessibleName(tr("Now"))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QProgressBar
 
-from gui_kit.boxes import Card, KeyValues
+from gui_kit.boxes import Card, KeyValues, row
 from gui_kit.buttons import Button, CopyLabel
 from gui_kit.dialogs import Confirm, ask
 from gui_kit.frame import Frame
 from gui_kit.labels import Label, StateLabel
 from gui_kit.page import Page
 from gui_kit.states import PAYS, look
+from gui_kit.tokens import MARGIN_PX
 from gui_kit.words import duration_text, time_text, tr
 from node_gui.attempts import AttemptRow, attempt_row, how_far, limits_of
 from node_gui.earned import earned_row
@@ -88,8 +90,12 @@ class JobPage(Page):
         self._pay_card = Card(tr("Pay"), self.pay, self.pay_state, self.pay_facts)
         self._pay_card.hide()
         self.body.addWidget(self._pay_card)
-        self.body.addWidget(self._limits)
-        self.body.addWidget(Card(tr("The attempt"), self.facts))
+        attempt = Card(tr("The attempt"), self.facts)
+        beside = row(self._limits, attempt, spacing_px=MARGIN_PX)
+        for card in (self._limits, attempt):
+            beside.setStretchFactor(card, 1)
+            beside.setAlignment(card, Qt.AlignmentFlag.AlignTop)
+        self.body.addLayout(beside)
         self.body.addStretch(1)
 
     def _take_jobs(self, jobs: list[dict[str, Any]]) -> None:

@@ -97,7 +97,7 @@ def _rest(reason: str, found: Mapping[str, Any], problem: Mapping[str, Any], log
     return " ".join(dict.fromkeys(part for part in parts if part))
 
 
-def balance_text(status: Mapping[str, Any]) -> str:
+def slots_text(status: Mapping[str, Any]) -> str:
     """For the status bar: how much of the machine works."""
     slots, busy = status.get("slots"), status.get("slots_busy", 0)
-    return "" if slots is None else tr("{busy} of {slots} slots work", busy=busy, slots=slots)
+    return "" if slots is None else tr("{busy} of {slots} slots busy", busy=busy, slots=slots)

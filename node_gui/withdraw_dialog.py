@@ -57,6 +57,7 @@ class WithdrawDialog(QDialog):
         self.yes = Button(tr("Withdraw"), "primary")
         self.no = Button(tr("Cancel"))
         self._build()
+        self.amount.line.setFocus()
         self._ask_balance()
 
     # -- what the person does

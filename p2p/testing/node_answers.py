@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-NOW_S = 1_790_000_000.0
+from p2p.core.clock import SYSTEM_CLOCK
+
+NOW_S = SYSTEM_CLOCK.now_s()
 WALLET = "9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin"
 GIB = 1 << 30
 
@@ -63,6 +65,15 @@ CHECKS = [
         ("job image", True, "sha256:0123456789ab", "the job image", "jobs run in it", "", True),
     )
 ]  # fmt: skip
+SETTINGS: dict[str, Any] = {
+    "available": True, "scheduled": True, "hours": "mon-fri 18:00-08:00, sat,sun 00:00-24:00",
+    "maintenance": "wed 03:00-04:30", "paused_until_s": 0.0, "only_when_idle": True, "idle_minutes": 10,
+    "idle_percent": 20, "on_battery": False, "exclusive_apps": ["blender"], "exclusive_stops": False,
+    "electricity_usd_micros_per_kwh": 300_000, "watts": 180, "min_price_usd_micros_per_hour": 250_000,
+    "gpus": [], "cpus": 0.0, "memory_bytes": 0, "network": True, "image": "", "wallet_keypair": "",
+    "wallet": "", "wallet_keystore": "", "login_ends_at_s": 0.0, "listen": ["/ip4/0.0.0.0/tcp/0"],
+    "private_data_urls": False,
+}  # fmt: skip
 STATUS: dict[str, Any] = {
     "registered": True, "last_contact_s": NOW_S, "problem": None, "peer_id": "12D3KooWNode",
     "wallet": WALLET, "available": True, "slots": 2, "slots_busy": 2, "job_cpus": 4.0,
@@ -88,6 +99,9 @@ def answers() -> dict[str, Any]:
         "check": CHECKS,
         "switch": STATUS["availability"],
         "pause": STATUS["availability"],
+        "stop": {},
         "stop_job": {},
+        "settings": SETTINGS,
+        "set": {"settings": SETTINGS, "at_next_start": []},
         "projection": {},
     }

@@ -52,7 +52,7 @@ def window_agent(window: str, home: Home) -> Iterator[ScriptedAgent]:
     paths = WINDOWS[window][1](home)
     paths.folder.mkdir(parents=True)
     agent = ScriptedAgent(paths.socket)
-    agent.answers |= {"jobs": [], "earnings": []}
+    agent.answers |= {"jobs": [], "earnings": [], "check": []}
     agent.start()
     yield agent
     agent.stop()
@@ -80,7 +80,7 @@ def test_its_program_ends_on_a_signal_and_leaves_the_agent_alone(
     }
     command = [sys.executable, "-W", "error", "-m", f"{window}_gui.app"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
-        qtbot.waitUntil(lambda: any(map(window_agent.count, ("jobs", "earnings"))), timeout=30_000)
+        qtbot.waitUntil(lambda: any(map(window_agent.count, ("jobs", "check"))), timeout=30_000)
         process.send_signal(signal.SIGTERM)
         _, words = process.communicate(timeout=30)
     assert (process.returncode, words) == (0, b"")

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui_kit.frame import Frame
 from gui_kit.preferences import Preferences
 from gui_kit.states import LinkState
 from node_gui.app import make_window
+from node_gui.setup_page import MEMORY
+from node_gui.window import NodeWindow
+from node_gui.wizard import Wizard, steps
 from p2p.core.paths import Home
 from p2p.testing.node_answers import answers
 from p2p.testing.scripted_agent import ScriptedAgent
@@ -42,10 +44,21 @@ def node_agent(home: Home) -> Iterator[ScriptedAgent]:
     made.stop()
 
 
+def settled(home: Home) -> Preferences:
+    """Of somebody who has been through the first run."""
+    preferences = Preferences(home.root / "window.ini")
+    wizard = Wizard()
+    for _ in steps():
+        wizard = wizard.finish()
+    preferences.set(MEMORY, wizard.save())
+    preferences.set("first_run_seen", "yes")
+    return preferences
+
+
 @pytest.fixture
-def window(home: Home, node_agent: ScriptedAgent, qtbot: QtBot) -> Frame:
+def window(home: Home, node_agent: ScriptedAgent, qtbot: QtBot) -> NodeWindow:
     """The window, connected."""
-    made = make_window(home, Preferences(home.root / "window.ini"), node_agent.client())
+    made = make_window(home, settled(home), node_agent.client())
     qtbot.addWidget(made)
     made.show()
     qtbot.waitActive(made)

@@ -24,8 +24,14 @@ from p2p.core.errors import EnvironmentFailure
 from p2p.testing.node_answers import STATUS, job
 from p2p.testing.scripted_agent import ScriptedAgent
 
-PAGES = ["Home", "Setup checks", "Jobs", "Earnings"]
-ASKS = {"Setup checks": "check", "Jobs": "jobs", "Earnings": "earnings"}
+ASKS = {
+    "Jobs": "jobs",
+    "Earnings": "earnings",
+    "Schedule": "settings",
+    "Setup checks": "check",
+    "Settings": "settings",
+}
+PAGES = ["Home", *ASKS]
 AWAY = EnvironmentFailure("coordinator_away", "The coordinator is away.", "Jobs go on.", "Try again later.")
 HOSTILE = "\x1b[2J<img src=x onerror=alert(1)>\u202eevil\u2066" + "<b>" * 40
 

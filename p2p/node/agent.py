@@ -95,7 +95,7 @@ class NodeAgent:
         network: NetworkConfig,
         clock: Clock,
     ) -> None:
-        self._home = home
+        self.home = home
         self.settings = settings
         self.payout = payout
         self.peer = peer
@@ -146,7 +146,7 @@ class NodeAgent:
                 agent.runner.close()
 
     async def _wire(self, identity: PeerIdentity, journal: Journal, nursery: trio.Nursery) -> None:
-        paths = NodePaths(self._home.node.folder)
+        paths = NodePaths(self.home.node.folder)
         self.tables = NodeTables(journal, self.clock)
         self.tables.on_step = self.news.job_moved
         self.history = History(ReadingTables(journal), self.clock)
@@ -162,7 +162,7 @@ class NodeAgent:
             coordinator=self.link,
             outputs=outputs,
             clock=self.clock,
-            folder=make_private(self._home.node.jobs),
+            folder=make_private(self.home.node.jobs),
         )
         self.jobs = Jobs(
             services, lambda: self.settings, lambda: self.survey.capacity, self.gate.refusal, nursery
@@ -230,7 +230,7 @@ class NodeAgent:
         return self.settings
 
     async def _keep(self, settings: NodeSettings) -> None:
-        await trio.to_thread.run_sync(save_settings, settings_path(self._home.node.folder), settings)
+        await trio.to_thread.run_sync(save_settings, settings_path(self.home.node.folder), settings)
         self.settings = settings
 
     async def log_in(self, choice: WalletChoice, wallet: Wallet, text: str, signature: bytes) -> LoginReply:
@@ -242,7 +242,7 @@ class NodeAgent:
         async def accept(reply: LoginReply) -> Payout:
             async with self._changing:
                 settings = logged_in(self.settings, choice, wallet, reply.expires_at_s)
-                payout = load_payout(self._home.node.folder, settings)
+                payout = load_payout(self.home.node.folder, settings)
                 await self._keep(settings)
                 self.payout = payout
             return payout

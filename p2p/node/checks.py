@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from p2p.core.errors import CyxWizError
 from p2p.core.limits import GIB
+from p2p.node.hardware import Hardware
 from p2p.node.payout import LoginState, Payout, login_words
 from p2p.node.runner import CheckRow
 from p2p.node.settings import NodeSettings
@@ -12,7 +13,13 @@ from p2p.node.survey import Survey
 
 def check_rows(survey: Survey, settings: NodeSettings, payout: Payout, now_s: float) -> tuple[CheckRow, ...]:
     """Everything that can be said without the network."""
-    return (*survey.rows, _hardware(survey, settings), _wallet(payout, now_s), _switch(settings))
+    return (
+        _driver(survey.hardware),
+        _hardware(survey, settings),
+        *survey.rows,
+        _wallet(payout, now_s),
+        _switch(settings),
+    )
 
 
 def coordinator_row(address: str, problem: CyxWizError | None, *, reached: bool) -> CheckRow:
@@ -27,6 +34,23 @@ def coordinator_row(address: str, problem: CyxWizError | None, *, reached: bool)
         fix=""
         if reached
         else (problem.hint if problem and problem.hint else "Check config.toml and the network."),
+    )
+
+
+def _driver(found: Hardware) -> CheckRow:
+    cards, driver = found.cards, found.driver_version
+    words = (
+        f"NVIDIA driver {driver}" if driver else "no driver for the NVIDIA card" if cards else "no NVIDIA GPU"
+    )
+    ok = bool(driver) or not cards
+    return CheckRow(
+        name="driver",
+        ok=ok and not found.problems,
+        found=" ".join((words, *found.problems)),
+        needed="NVIDIA's driver, if there is a GPU of theirs",
+        why="without it the node is of class cpu",
+        fix="" if ok else "Install NVIDIA's driver for this card and start the machine anew.",
+        required=False,
     )
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-import sys
-from dataclasses import asdict
 from typing import Any
 
 import click
 
-from p2p.core.errors import ExitCode
 from p2p.core.limits import GIB
-from p2p.core.text import clean_line
 from p2p.local import cli as frame
 from p2p.local.home import find_home, make_private
-from p2p.local.platform import ProcessLock, is_locked
+from p2p.local.platform import ProcessLock
+from p2p.node.agent_log import set_up_logging
+from p2p.node.cli_checks import check, fix
 from p2p.node.cli_common import ask, duration, short, when
 from p2p.node.cli_disputes import answer
 from p2p.node.cli_earnings import earnings
@@ -23,11 +21,10 @@ from p2p.node.cli_jobs import jobs, stop_job
 from p2p.node.cli_login import login
 from p2p.node.cli_money import balance, withdraw
 from p2p.node.cli_settings import set_
+from p2p.node.cli_support import autostart, log, support_bundle
 from p2p.node.cli_switch import finish, off, on, pause
 
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _NOISY = {"httpx": logging.WARNING, "libp2p": logging.CRITICAL}  # what matters of them is raised, not logged
-_CHECK_LINE_MAX_CHARS = 500
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,21 +32,13 @@ def node() -> None:
     """Rent out this machine: run the agent, see what it does and earns."""
 
 
-for _command in (
-    login,
-    earnings,
-    balance,
-    withdraw,
-    answer,
-    set_,
-    on,
-    finish,
-    off,
-    pause,
-    jobs,
-    stop_job,
-    hardware,
-):
+_COMMANDS: tuple[click.Command, ...] = (
+    *(check, fix, set_, on, finish, off, pause),
+    *(jobs, stop_job, answer, hardware),
+    *(login, earnings, balance, withdraw),
+    *(log, support_bundle, autostart),
+)
+for _command in _COMMANDS:
     node.add_command(_command)
 
 
@@ -62,13 +51,15 @@ def run(stop_jobs: bool) -> None:
 
     Jobs that run when it ends go on, and are found again at the next start.
     """
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    home = find_home()
+    make_private(home.node.folder)
+    set_up_logging(home.node.log)
     for noisy, level in _NOISY.items():
         logging.getLogger(noisy).setLevel(level)
     # Imported here, because the network and the chain take a second to load that no other command needs.
     from p2p.node.agent import run_agent
 
-    frame.run_async(lambda: run_agent(find_home(), stop_jobs=stop_jobs))
+    frame.run_async(lambda: run_agent(home, stop_jobs=stop_jobs))
 
 
 @node.command()
@@ -80,26 +71,6 @@ def status(as_json: bool) -> None:
         frame.print_json(found)
         return
     _print_status(found)
-
-
-@node.command()
-@frame.json_option
-def check(as_json: bool) -> None:
-    """Test what a node needs; each row says what was found and how to mend it."""
-    home = find_home()
-    if is_locked(home.node.lock):
-        rows = ask("check")
-    else:
-        from p2p.node import offline
-
-        rows = [asdict(row) for row in frame.run_async(offline.check, home)]
-    if as_json:
-        frame.print_json(rows)
-    else:
-        for row in rows:
-            _print_check(row)
-    if any(row["required"] and not row["ok"] for row in rows):
-        sys.exit(ExitCode.FAILED)
 
 
 @node.command()
@@ -160,17 +131,6 @@ def _print_status(found: dict[str, Any]) -> None:
     frame.print_table(("job", "name", "phase", ">ran"), running, "No job is here now.")
     if not found["slots_busy"] or not found["availability"]["takes"]:
         frame.out.print(found["availability"]["words"], markup=False)
-
-
-def _print_check(row: dict[str, Any]) -> None:
-    """One row: what was found; for what is missing also what is needed, why, and how to mend it."""
-    verdict = "ok" if row["ok"] else ("MISSING" if row["required"] else "limited")
-    lines = [f"{verdict:8} {row['name']}: {row['found']}"]
-    if not row["ok"]:
-        lines += [f"needed: {row['needed']}, because {row['why']}", f"to mend it: {row['fix']}"]
-    for number, line in enumerate(lines):
-        indent = " " * 9 if number else ""
-        frame.out.print(indent + clean_line(line, _CHECK_LINE_MAX_CHARS), markup=False)
 
 
 def main() -> None:

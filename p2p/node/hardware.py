@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,9 @@ T = TypeVar("T")
 NAME_MAX_CHARS = 96
 CLASS_MAX_CHARS = 32
 
+_NVIDIA = "0x10de"
+"""Of the PCI vendors (https://pci-ids.ucw.cz)."""
+_DISPLAY = "0x03"
 _BRAND_WORDS = frozenset(
     {
         *("nvidia", "geforce", "tesla", "quadro", "graphics", "device", "gpu", "generation", "blackwell"),
@@ -55,6 +58,7 @@ class Hardware:
     disk_free_bytes: int
     driver_version: str = ""
     problems: tuple[str, ...] = ()
+    cards: int = 0  # of NVIDIA, on the bus, with or without a driver
 
     @property
     def gpu_class(self) -> str:
@@ -98,7 +102,18 @@ def detect(folder: Path = Path("/")) -> Hardware:
         disk_free_bytes=_disk_free(folder, problems),
         driver_version=driver,
         problems=tuple(problems),
+        cards=_nvidia_cards(),
     )
+
+
+def _nvidia_cards(bus: Path = Path("/sys/bus/pci/devices")) -> int:
+    """Display controllers of NVIDIA on the bus, as Linux lists them; zero elsewhere."""
+    count = 0
+    for device in bus.glob("*"):
+        with suppress(OSError):
+            maker, kind = (device / "vendor").read_text().strip(), (device / "class").read_text().strip()
+            count += maker == _NVIDIA and kind.startswith(_DISPLAY)
+    return count
 
 
 def gpu_readings() -> tuple[GpuReading, ...]:

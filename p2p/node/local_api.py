@@ -21,8 +21,8 @@ from p2p.local.server import Handler, StreamHandler
 from p2p.node.api_jobs import JobsApi
 from p2p.node.api_machine import MachineApi
 from p2p.node.api_money import MoneyApi
+from p2p.node.api_support import SupportApi
 from p2p.node.availability import Switch
-from p2p.node.checks import check_rows
 from p2p.node.parameters import Params, count_of, seconds_of
 from p2p.node.settings import LOGIN_SETTINGS
 from p2p.node.views import error_json, login_json, payout_json, verdict_json
@@ -35,10 +35,11 @@ class LocalApi:
     """Handlers over a running agent."""
 
     def __init__(self, agent: NodeAgent) -> None:
-        self._agent = agent
-        self._jobs = JobsApi(agent)
-        self._money = MoneyApi(agent)
-        self._machine = MachineApi(agent)
+        self.agent = agent
+        self.jobs = JobsApi(agent)
+        self.money = MoneyApi(agent)
+        self.machine = MachineApi(agent)
+        self.support = SupportApi(self)
         self.asked_to_stop = trio.Event()
         self.stop_jobs = False
 
@@ -50,22 +51,22 @@ class LocalApi:
             "pause": self.pause,
             "settings": self.settings,
             "set": self.set,
-            "check": self.check,
             "stop": self.stop,
             "login_challenge": self.login_challenge,
             "login_finish": self.login_finish,
-            **self._jobs.handlers(),
-            **self._money.handlers(),
-            **self._machine.handlers(),
+            **self.jobs.handlers(),
+            **self.money.handlers(),
+            **self.machine.handlers(),
+            **self.support.handlers(),
         }
 
     def streams(self) -> Mapping[str, StreamHandler]:
         """By method name: what answers with items."""
-        return {"watch": self.watch, "news": self.news}
+        return {"watch": self.watch, "news": self.news, **self.support.streams()}
 
     async def status(self, params: Params) -> Json:
         """How it stands: connection, offer, load, what runs."""
-        agent = self._agent
+        agent = self.agent
         link, capacity = agent.link.status, agent.survey.capacity
         return {
             "registered": link.registered,
@@ -88,14 +89,14 @@ class LocalApi:
             "hardware": asdict(capacity.hardware),
             "reading": asdict(agent.survey.reading),
             "settings": asdict(agent.settings),
-            "earned": self._money.earned(),
+            "earned": self.money.earned(),
             "news": agent.news.newest,
-            "jobs": self._jobs.held(),
+            "jobs": self.jobs.held(),
         }
 
     async def watch(self, params: Params) -> AsyncGenerator[Json, None]:
         """The status, and again when something has happened or, a second later, anything in it is another."""
-        news, shown = self._agent.news, None
+        news, shown = self.agent.news, None
         while True:
             since = news.changed.count
             found = await self.status({})
@@ -107,8 +108,8 @@ class LocalApi:
 
     async def news(self, params: Params) -> AsyncGenerator[Json, None]:
         """What has happened after the item of number ``after``, and what happens from now on."""
-        after = count_of(params, "after", self._agent.news.newest, 0, 2**53)
-        async with aclosing(self._agent.news.follow(after)) as items:
+        after = count_of(params, "after", self.agent.news.newest, 0, 2**53)
+        async with aclosing(self.agent.news.follow(after)) as items:
             async for item in items:
                 yield item.json()
 
@@ -119,37 +120,30 @@ class LocalApi:
         except ValueError:
             words = ", ".join(each.value for each in Switch)
             raise UserError("bad_switch", f"The switch knows {words}.", "Nothing was changed.") from None
-        await self._agent.gate.turn(switch)
+        await self.agent.gate.turn(switch)
         return self._availability()
 
     async def pause(self, params: Params) -> Json:
         """Take no new job ``for_s`` seconds long."""
-        await self._agent.gate.pause(seconds_of(params, "for_s"))
+        await self.agent.gate.pause(seconds_of(params, "for_s"))
         return self._availability()
 
     def _availability(self) -> Json:
-        agent = self._agent
+        agent = self.agent
         return verdict_json(agent.gate.switch, agent.gate.verdict(), agent.settings.paused_until_s)
 
     async def settings(self, params: Params) -> Json:
         """The settings as they are."""
-        return asdict(self._agent.settings)
+        return asdict(self.agent.settings)
 
     async def set(self, params: Params) -> Json:
         """Change settings; says which of the changes wait for the next start."""
         if LOGIN_SETTINGS & params.keys():
             raise UserError("bad_settings", "A wallet is logged in, not set.", hint="See cyxwiz-node login.")
-        old = self._agent.settings
-        new = await self._agent.change_settings(params)
+        old = self.agent.settings
+        new = await self.agent.change_settings(params)
         waiting = [name for name in NEXT_START if getattr(old, name) != getattr(new, name)]
         return {"settings": asdict(new), "at_next_start": waiting}
-
-    async def check(self, params: Params) -> Json:
-        """The self-test."""
-        agent = self._agent
-        await agent.survey.look()
-        rows = check_rows(agent.survey, agent.settings, agent.payout, agent.clock.now_s())
-        return [asdict(row) for row in (*rows, agent.coordinator_row())]
 
     async def stop(self, params: Params) -> Json:
         """End the agent; ``jobs``: end its jobs too."""
@@ -160,19 +154,19 @@ class LocalApi:
     async def login_challenge(self, params: Params) -> Json:
         """The text to sign for a wallet that is to be paid."""
         wallet = parse_wallet(str(params["wallet"]))
-        return {"text": await self._agent.link.logins.challenge(wallet, str(params.get("domain") or ""))}
+        return {"text": await self.agent.link.logins.challenge(wallet, str(params.get("domain") or ""))}
 
     async def login_finish(self, params: Params) -> Json:
         """What the wallet made of it; the node is paid to the wallet from now on."""
-        before = self._agent.payout
+        before = self.agent.payout
         try:
             kind, signature = WalletKind(params["kind"]), b64decode(str(params["signature"]), validate=True)
         except (ValueError, binascii.Error):
             raise UserError("bad_message", "The login is malformed.") from None
         choice = WalletChoice(kind, Path(params["file"]) if params.get("file") else None)
         wallet = parse_wallet(str(params["wallet"]))
-        reply = await self._agent.log_in(choice, wallet, str(params["text"]), signature)
-        return login_json(before, self._agent.payout, reply)
+        reply = await self.agent.log_in(choice, wallet, str(params["text"]), signature)
+        return login_json(before, self.agent.payout, reply)
 
 
 NEXT_START = ("wallet_keypair", "listen", "private_data_urls")

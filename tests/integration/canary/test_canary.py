@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -264,6 +265,26 @@ def test_no_secret_is_written_down_anywhere(stage: Stage, tmp_path_factory: pyte
     for file in stage.said.iterdir():
         found += [f"{name} in {file}" for name in found_in(file.read_bytes(), [seen])]
     assert found == []
+    check_the_support_bundle(stage, secrets)
+
+
+def check_the_support_bundle(stage: Stage, secrets: list[Secret]) -> None:
+    """Even when the node's keys, a phrase and a keypair are in its log, the bundle has none, in no form."""
+    node = stage.home.node
+    own = [secret for secret in secrets if secret.name.startswith(f"{node.folder}/")]
+    planted = [secret for secret in secrets if "phrase" in secret.name]
+    assert {Path(secret.name).name for secret in own} == {"peer.key", "wallet.json"}
+    with node.log.open("ab") as log:
+        log.write(b"\n".join(form for secret in (*own, *planted) for form in secret.forms[:-2]))
+        log.write((stage.home.root / "buyer.json").read_bytes())
+    planted.append(secrets_in.keypair_file(stage.home.root / "buyer.json"))
+    bundle = stage.root / "bundle.zip"
+    listed = json.loads(stage.run("bundle", NODE, "support-bundle", str(bundle), "--json"))
+    with zipfile.ZipFile(bundle) as parts:
+        held = {name: parts.read(name) for name in parts.namelist()}
+    assert {part["name"] for part in listed["parts"]} == set(held)
+    assert b"node" in held["agent.log"]
+    assert [name for data in held.values() for name in found_in(data, secrets)] == []
 
 
 def check_that_the_search_finds(stage: Stage, secrets: list[Secret]) -> None:

@@ -244,3 +244,33 @@ async def test_pay_so_far_is_the_rate_without_the_fee(
         assert (pay["state"], pay["estimate"], pay["fee_bps"]) == ("waiting_for_signature", True, 1000)
         assert (pay["net_units"], pay["fee_units"]) == (used - used // 10, used // 10)
         assert listed["stop_means"] is None
+
+
+async def all_of(client: LocalClient, method: str, **params: str) -> list[Any]:
+    async with aclosing(client.stream(method, dict(params))) as items:
+        return [item async for item in items]
+
+
+@pytest.mark.docker
+async def test_a_window_looks_after_the_node(home: Home, start_agent: Start, tmp_path: Path) -> None:
+    async with start_agent() as agent, served(agent, home) as client:
+        rows = {row["id"]: row for row in await client.call("check")}
+        assert {"driver", "hardware", "docker", "gpu-runtime", "disk", "outbound-network"} < set(rows)
+        assert {"job-image", "wallet", "available", "coordinator"} < set(rows)
+        await client.call("switch", {"to": "off"})
+        off = next(row for row in await client.call("check") if row["id"] == "available")
+        assert (off["ok"], off["commands"], off["action"]) == (False, ["cyxwiz-node on"], "Take jobs.")
+        assert [item["row"]["ok"] for item in await all_of(client, "fix", id="available")] == [True]
+        found = await all_of(client, "fix", id="job-image")
+        assert any("exists already" in item.get("line", "") for item in found)
+        assert found[-1]["row"]["ok"]
+        with pytest.raises(UserError):
+            await all_of(client, "fix", id="disk")
+        home.node.log.write_text("a line\n")
+        assert [item["lines"] for item in await all_of(client, "log")] == [["a line"]]
+        with pytest.raises(UserError):
+            await client.call("support_bundle", {"file": "not/absolute.zip"})
+        bundle = await client.call("support_bundle", {"file": str(tmp_path / "b.zip")})
+        names = {part["name"].partition(".json")[0] for part in bundle["parts"]}
+        assert names == {"agent.log", "check", "hardware", "jobs", "status", "versions"}
+        assert (await client.call("autostart"))["how"] in ("systemd", "desktop")

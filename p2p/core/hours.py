@@ -135,7 +135,9 @@ def _bad(text: str) -> UserError:
 
 
 def next_text(at_s: float, now_s: float, zone: tzinfo | None = None) -> str:
-    """A moment of the coming days, short: ``18:00``, ``Mon 18:00``."""
+    """A moment that comes, short: ``18:00`` today, ``Mon 18:00`` within six days, else with its date."""
     local = datetime.fromtimestamp(at_s, UTC).astimezone(zone)
     today = datetime.fromtimestamp(now_s, UTC).astimezone(zone).date()
+    if (local.date() - today).days > 6:
+        return f"{local:%Y-%m-%d %H:%M}"
     return f"{local:%H:%M}" if local.date() == today else f"{DAYS[local.weekday()].title()} {local:%H:%M}"

@@ -19,6 +19,8 @@ from p2p.node.news import Kind, News
 _LOG = logging.getLogger(__name__)
 
 _NAME_MAX_CHARS = 64
+_ASSETS = frozenset(asset.value for asset in Asset)
+"""What this version can count; a newer coordinator may know more."""
 _SLACK_S = 1.0
 _BREATH_S = 2.0  # between two questions, whatever happens meanwhile
 
@@ -96,7 +98,7 @@ class Books:
         found = await fetch(self._link, EARNINGS_LISTED_MAX, since_s)
         if wallet != self._wallet():
             return
-        self._take(found, since_s, tell=not first)
+        self._take([each for each in found if each.asset in _ASSETS], since_s, tell=not first)
         self.as_of_s = now_s
 
     def _take(self, found: list[Earning], since_s: float, *, tell: bool) -> None:

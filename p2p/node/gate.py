@@ -26,6 +26,7 @@ from p2p.node.news import Kind
 from p2p.node.payout import LoginState
 from p2p.node.stopping import STOPPED_BY_OWNER
 from p2p.node.surroundings import Key, Surroundings
+from p2p.node.tools import known_error
 from p2p.store.node import Phase
 
 if TYPE_CHECKING:
@@ -130,7 +131,10 @@ class Gate:
         """Look every few seconds, and tell the coordinator when the answer changes, until cancelled."""
         takes = self._agent.available
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception as problem:  # a machine that cannot be read must not end the jobs on it
+                _LOG.warning("the machine could not be looked at: %s", known_error(problem).what)
             if self._agent.available is not takes:
                 takes = self._agent.available
                 words = "Jobs are taken." if takes else f"No new jobs. {self.verdict().words}"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p.core.errors import UserError
-from p2p.core.hours import DAYS, WEEK_MINUTES, Hours, parse_hours
+from p2p.core.hours import DAYS, WEEK_MINUTES, Hours, next_text, parse_hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # whose summer time is half an hour
@@ -80,6 +80,17 @@ def test_what_is_no_time_of_the_week_is_refused(wrong: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_hours(wrong)
     assert caught.value.code == "bad_hours"
+
+
+def test_a_moment_is_named_as_short_as_it_is_clear() -> None:
+    now_s = at("2026-11-26T12:00")
+    moments = {
+        "2026-11-26T18:00": "18:00",
+        "2026-12-02T08:00": "Wed 08:00",
+        "2026-12-03T08:00": "2026-12-03 08:00",
+    }
+    for moment, words in moments.items():
+        assert next_text(at(moment), now_s, BERLIN) == words
 
 
 @st.composite

@@ -16,7 +16,7 @@ from engine_gui.choices import asset_of, free_folder, out_folder
 from engine_gui.cost_model import cost_view
 from engine_gui.cost_panel import CostPanel
 from engine_gui.job_fields import JobFields
-from engine_gui.job_form import JobForm, Measured
+from engine_gui.job_form import JobForm
 from engine_gui.path_field import dropped_items
 from engine_gui.problem_card import ProblemCard
 from engine_gui.sending import Sending
@@ -54,7 +54,6 @@ class NewJobPage(Page):
         self._measure: Feed | None = None
         self._estimate: Feed | None = None
         self._estimated: dict[str, Any] | None = None
-        self._measured: Measured | None = None
         self._problems: dict[str, str] = {}
         self._out = ""
         self._timer = QTimer(self)
@@ -70,7 +69,7 @@ class NewJobPage(Page):
         self.fields.read_config.connect(self._pick_config)
         self.fields.write_config.connect(self._pick_place)
         self.sending.changed.connect(self._show_action)
-        self.sending.failed.connect(self._on_failure)
+        self.sending.failed.connect(self.problem.show_error)
         self._offers = frame.link.poll(self, "offers", every_s=_OFFERS_S)
         self._offers.item.connect(self._show_classes)
         self._on_change()
@@ -171,7 +170,10 @@ class NewJobPage(Page):
     # -- what the agent thinks of it
 
     def _look(self) -> None:
-        """Have the agent look at what there is now."""
+        """Have the agent look at what there is now, while somebody looks; else it is asked when the page is
+        opened."""
+        if not self.isVisible():
+            return
         form = self.fields.form()
         if self._measure is not None:
             self._measure.stop()
@@ -184,13 +186,13 @@ class NewJobPage(Page):
             return
         self._measure = self._frame.link.follow(self, "measure", **job_form.measure_params(form))
         self._measure.item.connect(self._on_measure)
-        self._measure.failed.connect(self._on_failure)
+        self._measure.failed.connect(self._on_no_measure)
 
     def _on_measure(self, item: dict[str, Any]) -> None:
         if "progress" in item:
             self.fields.show_counting(*item["progress"])
             return
-        found = self._measured = job_form.measured(item["measure"])
+        found = job_form.measured(item["measure"])
         self.fields.show_measured(found)
         self._show_problems(found.problems)
         if found.config is None:
@@ -219,8 +221,9 @@ class NewJobPage(Page):
         self.fields.show_problems(problems)
         self._show_action()
 
-    def _on_failure(self, error: CyxWizError) -> None:
-        self.problem.show_error(error)
+    def _on_no_measure(self, error: CyxWizError) -> None:
+        self._stop_estimate()
+        self.panel.show_error(error)
 
     def _show_classes(self, offers: list[dict[str, Any]]) -> None:
         self.fields.set_classes(tuple(sorted({offer["gpu_class"] for offer in offers})))

@@ -12,7 +12,9 @@ from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from gui_kit.table import Table
+from gui_kit.table_bar import BarCells
 from gui_kit.table_model import Column
+from gui_kit.theme import theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +120,22 @@ def test_thousands_of_rows(qtbot: QtBot) -> None:
     table.set_rows([replace(row, units=-1) if row.units % 100 == 0 else row for row in rows])
     print(f"50 of 5,000 rows updated in {time.monotonic() - began_s:.3f} s")
     assert len(touched) == 50
+
+
+def test_a_bar_is_drawn_only_where_there_is_something_to_show(table: Table[Item], qtbot: QtBot) -> None:
+    BarCells(table, 0, lambda item: item.units / 10 if item.units else None)
+    table.set_rows(items(0, 5))
+    table.resize(400, 200)
+    table.show()
+    qtbot.waitExposed(table)
+    picture = table.grab().toImage()
+    accent = theme().colour("accent").name()
+
+    def painted(at: int) -> int:
+        cell = table.visualRect(table.shown.index(at, 0)).translated(0, table.horizontalHeader().height())
+        across = range(cell.left(), cell.right())
+        return sum(picture.pixelColor(x, cell.center().y()).name() == accent for x in across)
+
+    empty, half = sorted(painted(at) for at in (0, 1))
+    assert empty == 0
+    assert half > 5

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from engine_gui.costs_tab import CostsTab
 from engine_gui.dispute_dialog import DisputeDialog
-from engine_gui.job_tabs import TimelineTab
+from engine_gui.job_tabs import LogTab, TimelineTab
 from engine_gui.new_job_page import NewJobPage
 from engine_gui.plots_tab import PlotsTab
 from gui_kit import audit
@@ -226,3 +226,13 @@ def test_hostile_text_is_shown_harmlessly(
         part(page, name)
         assert audit.problems(window.frame) == [], name
     assert page.title.isprintable()
+
+
+def test_a_flood_of_lines_leaves_the_window_awake(window: Any, script: Any, qtbot: QtBot) -> None:
+    script.lines = ["x" * 1_000_000, *(f"line {number}" for number in range(20_000))]
+    page = window.open_job()
+    logs = part(page, "Logs")
+    assert isinstance(logs, LogTab)
+    qtbot.waitUntil(lambda: len(logs.view.store) >= len(script.lines), timeout=20_000)
+    assert logs.view.store.line(len(script.lines) - 1) == "line 19999"
+    assert page.is_ready

@@ -325,3 +325,30 @@ async def test_money_is_sent_to_the_wallets_own_address(world: Any) -> None:
         f"solana:{world.buyer}?spl-token={mint}",
         f"solana:{world.buyer}",
     ]
+
+
+async def test_a_job_says_what_it_was_planned_with_until_it_is_given_up(world: Any) -> None:
+    data = world.folder / "data"
+    data.mkdir()
+    (data / "a.bin").write_bytes(b"x")
+    async with world.engine() as running:
+        asked = {"data": str(data), "exclude": ["*.tmp"]}
+        plan = await world.plan(running, **asked)
+        shown = await running.api.show({"job": plan["job_id"]})
+        assert shown["request"] == {
+            "script": str(world.folder / "train.py"),
+            "requirements": "",
+            "data_sha256": "",
+            **asked,
+        }
+        assert shown["transactions"] == []
+        await running.api.discard({"job": plan["job_id"]})
+        assert (await running.api.show({"job": plan["job_id"]}))["request"] is None
+
+
+async def test_a_transaction_of_this_engine_is_in_the_list(world: Any) -> None:
+    async with world.engine() as running:
+        job_id = await world.submit(running)
+        first = (await running.api.show({"job": job_id}))["transactions"][0]
+        assert (first["action"], first["explorer"]) == ("open", None), "a localnet is seen from nowhere"
+        assert first["signature"]

@@ -62,3 +62,11 @@ def test_every_stage_can_be_shown_as_json(make_job: Any, stage: Stage) -> None:
     assert json.loads(json.dumps(shown)) == shown
     bare, live = make_job(stage=stage, view=None, terms=None, statement=None)
     json.dumps(job_details(bare, live, ()))
+
+
+def test_transactions_can_be_looked_at_where_their_chain_is_seen(make_job: Any) -> None:
+    row, live = make_job(open_signature="abc", dispute_signature="def")
+    shown = job_details(row, live, (), "devnet")["transactions"]
+    assert (shown[0]["action"], shown[-1]["action"]) == ("open", "dispute")
+    assert shown[0]["explorer"] == "https://explorer.solana.com/tx/abc?cluster=devnet"
+    assert {entry["explorer"] for entry in job_details(row, live, ())["transactions"]} == {None}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine_gui.job_form import is_url
-from gui_kit.words import amount_text, bytes_text, clean, tr
+from gui_kit.words import amount_text, bytes_text, clean, files_text, tr
 from p2p.core.durations import format_duration
 from p2p.core.money import Asset, cost_units, format_amount, format_fee, format_usd
 
@@ -86,9 +86,11 @@ def review_pairs(plan: Json) -> Pairs:
     """The exact numbers of signed terms, before the yes."""
     asset = Asset(plan["asset"])
     files = tr(
-        "{count} files, {size}; {known} of it hashed before",
-        count=plan["files"], size=bytes_text(plan["bytes"]), known=bytes_text(plan["known_bytes"]),
-    )  # fmt: skip
+        "{files}, {size}; {known} of it hashed before",
+        files=files_text(plan["files"]),
+        size=bytes_text(plan["bytes"]),
+        known=bytes_text(plan["known_bytes"]),
+    )
     data = ((tr("Data"), tr("{url}, fetched by the node", url=clean(plan["data_url"]))),)
     network = ((tr("Internet"), tr("The script may reach it")),)
     sponsor = ((tr("Network fees"), tr("Paid by the coordinator")),)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PyQt6.QtCore import Qt, QUrl
+from PyQt6.QtCore import QUrl
 from PyQt6.QtGui import QDesktopServices
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from engine_gui.money_model import Pairs, can_dispute, cost_pairs, review_pairs
 from engine_gui.timeline_model import TransactionRow, transaction_rows
@@ -16,7 +16,7 @@ from gui_kit.buttons import Button
 from gui_kit.labels import Label, copy_text
 from gui_kit.table import Table
 from gui_kit.table_model import Column
-from gui_kit.tokens import MARGIN_PX, ROW_HEIGHT_PX
+from gui_kit.tokens import MARGIN_PX, ROW_HEIGHT_PX, SECTION_PX
 from gui_kit.words import time_text, tr
 
 Json = dict[str, Any]
@@ -29,6 +29,7 @@ class PairsCard(Card):
 
     def __init__(self, title: str, *below: QWidget) -> None:
         super().__init__(title)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)  # its text may wrap
         self._pairs: Pairs = ()
         self._shown = QWidget()
         self.body.addWidget(self._shown)
@@ -40,11 +41,24 @@ class PairsCard(Card):
         self.setVisible(bool(pairs))
         if pairs != self._pairs:
             self._pairs = pairs
-            fresh = KeyValues(*pairs)
+            fresh = _side_by_side(pairs)
             self.body.replaceWidget(self._shown, fresh)
             self._shown.hide()
             self._shown.deleteLater()
             self._shown = fresh
+
+
+def _side_by_side(pairs: Pairs) -> QWidget:
+    """Long lists in two columns, so that there is room below."""
+    half = -(-len(pairs) // 2) if len(pairs) > _ROWS_MIN else len(pairs)
+    both = QWidget()
+    line = row(
+        column(KeyValues(*pairs[:half]), None), column(KeyValues(*pairs[half:]), None), spacing_px=SECTION_PX
+    )
+    for at in range(line.count()):
+        line.setStretch(at, 1)
+    both.setLayout(line)
+    return both
 
 
 class CostsTab(QWidget):
@@ -73,14 +87,10 @@ class CostsTab(QWidget):
         self.open.clicked.connect(self._open)
         self.table.chosen.connect(self._show_possible)
         self.table.opened.connect(self._open)
-        self._where = Label(tr("No explorer sees a network on this computer."), "muted", wrap=True)
-        cards = row(self._cost, self._claim, spacing_px=MARGIN_PX)
-        for card in (self._cost, self._claim):
-            cards.setStretchFactor(card, 1)
-            cards.setAlignment(card, Qt.AlignmentFlag.AlignTop)
-        title = row(Label(tr("Transactions"), "title"), None, self.copy, self.open)
+        self._where = Label(tr("No explorer sees this network"), "muted")
+        title = row(Label(tr("Transactions"), "title"), None, self._where, self.copy, self.open)
         content = QWidget()
-        content.setLayout(column(cards, title, self._where, self.table, spacing_px=MARGIN_PX))
+        content.setLayout(column(self._cost, self._claim, title, self.table, spacing_px=MARGIN_PX))
         self.setLayout(column(Scroll(content)))
         self._show_possible()
 
@@ -91,7 +101,9 @@ class CostsTab(QWidget):
         self.dispute.setVisible(can_dispute(job))
         rows = transaction_rows(job)
         self.table.set_rows(rows)
-        self._where.setVisible(bool(rows) and not any(found.explorer for found in rows))
+        is_seen = any(found.explorer for found in rows)
+        self._where.setVisible(bool(rows) and not is_seen)
+        self.open.setVisible(is_seen)
         self._show_possible()
 
     def _show_possible(self) -> None:

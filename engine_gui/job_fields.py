@@ -12,7 +12,7 @@ from gui_kit.buttons import Button
 from gui_kit.fields import Field, TextField
 from gui_kit.labels import Label
 from gui_kit.tokens import MARGIN_PX
-from gui_kit.words import bytes_text, tr
+from gui_kit.words import bytes_text, files_text, tr
 from p2p.core.jobspec import ANY_GPU
 from p2p.core.money import Asset
 
@@ -126,7 +126,7 @@ class JobFields(QWidget):
     def show_measured(self, measured: Measured) -> None:
         """How much would be sent, and how much of it the agent has hashed before."""
         parts = [
-            tr("{count} files, {size}", count=f"{measured.files:,}", size=bytes_text(measured.size_bytes)),
+            f"{files_text(measured.files)}, {bytes_text(measured.size_bytes)}",
             tr("{size} hashed before", size=bytes_text(measured.known_bytes)) if measured.known_bytes else "",
             tr("{count} left out", count=f"{measured.left_out:,}") if measured.left_out else "",
         ]
@@ -135,7 +135,7 @@ class JobFields(QWidget):
     def show_counting(self, files: int, size_bytes: int) -> None:
         """How far the count is."""
         self.amount.setText(
-            tr("Counting: {count} files, {size}", count=f"{files:,}", size=bytes_text(size_bytes))
+            tr("Counting: {files}, {size}", files=files_text(files), size=bytes_text(size_bytes))
         )
 
     # -- inside

@@ -93,14 +93,13 @@ def row_look(row: JobRow) -> Look:
 
 
 def time_of_limit(used_seconds: float, timeout_s: int) -> str:
-    """``0:42 of 1 h``."""
-    return tr("{used} of {limit}", used=duration_text(used_seconds), limit=limit_text(timeout_s))
+    """``0:42 / 1 h``."""
+    return f"{duration_text(used_seconds)} / {limit_text(timeout_s)}"
 
 
 def cost_of_escrow(used_units: int, deposit_units: int, asset: Asset) -> str:
-    """``0.0042 of 0.40 USDC``."""
-    used, deposit = amount_text(used_units, asset, symbol=False), amount_text(deposit_units, asset)
-    return tr("{used} of {deposit}", used=used, deposit=deposit)
+    """``0.0042 / 0.40 USDC``."""
+    return f"{amount_text(used_units, asset, symbol=False)} / {amount_text(deposit_units, asset)}"
 
 
 def short_peer(peer_id: str) -> str:

@@ -61,6 +61,11 @@ class JobPage(Page):
         """Show one of its parts."""
         self.tabs.setCurrentIndex(number)
 
+    @property
+    def part(self) -> Any:
+        """The part that is open."""
+        return self._tabs[self.tabs.currentIndex()].part
+
     # -- what comes
 
     def _follow(self) -> Feed:

@@ -40,15 +40,15 @@ def columns() -> tuple[Column[JobRow], ...]:
     """What the table shows of a job; first those under way, of these the newest."""
     return (
         Column(tr("State"), lambda r: row_look(r).word, lambda r: (r.final, -r.created_at_s), look=row_look,
-               width_px=180),
+               width_px=176),
         Column(tr("Name"), lambda r: r.name, stretch=True),
         Column(tr("GPU"), lambda r: r.gpu, width_px=80),
         Column(tr("Progress"), lambda r: percent(r.fraction), lambda r: r.fraction or 0.0, numeric=True,
                width_px=104),
         Column(tr("Time / limit"), lambda r: time_of_limit(r.used_seconds, r.timeout_s),
-               lambda r: r.used_seconds, numeric=True, width_px=116),
+               lambda r: r.used_seconds, numeric=True, width_px=128),
         Column(tr("Cost of escrow"), lambda r: cost_of_escrow(r.used_units, r.deposit_units, r.asset),
-               lambda r: r.used_units, numeric=True, width_px=190),
+               lambda r: r.used_units, numeric=True, width_px=208),
         Column(tr("Node"), lambda r: short_peer(r.node), width_px=84),
     )  # fmt: skip
 
@@ -118,7 +118,7 @@ class JobsPage(Page):
     def _show_count(self) -> None:
         shown, held = self.table.shown.rowCount(), self.table.rows.rowCount()
         self.count.setText(
-            tr("{count} jobs", count=held) if shown == held else tr("{shown} of {all}", shown=shown, all=held)
+            _count_text(held) if shown == held else tr("{shown} of {all}", shown=shown, all=held)
         )
 
     # -- what is done
@@ -146,3 +146,7 @@ class JobsPage(Page):
         job = self.table.current()
         if job is not None and can_cancel(job):
             self._actions.cancel(self, job.key)
+
+
+def _count_text(count: int) -> str:
+    return tr("1 job") if count == 1 else tr("{count} jobs", count=count)

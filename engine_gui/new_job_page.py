@@ -55,6 +55,7 @@ class NewJobPage(Page):
         self._estimate: Feed | None = None
         self._estimated: dict[str, Any] | None = None
         self._problems: dict[str, str] = {}
+        self._looked = False
         self._out = ""
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -73,6 +74,11 @@ class NewJobPage(Page):
         self._offers = frame.link.poll(self, "offers", every_s=_OFFERS_S)
         self._offers.item.connect(self._show_classes)
         self._on_change()
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether all that is typed was looked at, and the cost shown is its cost."""
+        return self._looked and self.panel.has_cost
 
     def reload(self) -> None:
         form = self.fields.form()
@@ -101,6 +107,7 @@ class NewJobPage(Page):
                 self.fields.show_form(replace(form, out=self._out))
                 return
         self._show_action()
+        self._looked = False
         self._timer.start()
 
     def _send(self) -> None:
@@ -193,6 +200,7 @@ class NewJobPage(Page):
             self.fields.show_counting(*item["progress"])
             return
         found = job_form.measured(item["measure"])
+        self._looked = True
         self.fields.show_measured(found)
         self._show_problems(found.problems)
         if found.config is None:
@@ -207,6 +215,7 @@ class NewJobPage(Page):
             return
         self._stop_estimate()
         self._estimated = params
+        self.panel.has_cost = False
         self._estimate = self._frame.link.poll(self, "estimate", every_s=_ESTIMATE_S, **params)
         self._estimate.item.connect(lambda found: self.panel.show_cost(cost_view(found)))
         self._estimate.failed.connect(self.panel.show_error)

@@ -58,6 +58,11 @@ def bytes_text(count: float) -> str:
     return f"{size:.0f} {unit}" if unit == "B" or size >= 99.95 else f"{size:.1f} {unit}"
 
 
+def files_text(count: int) -> str:
+    """``1 file``, ``1,200 files``."""
+    return tr("1 file") if count == 1 else tr("{count} files", count=f"{count:,}")
+
+
 def duration_text(seconds: float) -> str:
     """``0:42``, ``12:03``, ``1:02:03``."""
     minutes, rest = divmod(max(0, int(seconds)), 60)

@@ -22,8 +22,8 @@ from p2p.testing import scripted_jobs as scripted
 def test_a_job_becomes_a_row() -> None:
     row = job_model.job_row(scripted.job())
     assert (row.gpu, row.fraction, row.node[-5:]) == ("rtx4090", 0.42, "HyQ6X")
-    assert job_model.cost_of_escrow(row.used_units, row.deposit_units, row.asset) == "0.083778 of 0.40 USDC"
-    assert job_model.time_of_limit(row.used_seconds, row.timeout_s) == "12:34 of 1 h"
+    assert job_model.cost_of_escrow(row.used_units, row.deposit_units, row.asset) == "0.083778 / 0.40 USDC"
+    assert job_model.time_of_limit(row.used_seconds, row.timeout_s) == "12:34 / 1 h"
     assert job_model.short_peer("") == "–"
 
 

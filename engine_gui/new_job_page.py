@@ -35,6 +35,8 @@ _TYPED_MS = 400
 """After the last change, before the agent is asked what it thinks of it."""
 _ESTIMATE_S = 5.0
 _OFFERS_S = 30.0
+_AT_THE_WALLET = ("balance_too_low", "session_too_small", "session_expired", "not_logged_in")
+"""What stands in a job's way and is mended on the wallet's page."""
 _WORD_CHARS = 24
 
 
@@ -70,7 +72,7 @@ class NewJobPage(Page):
         self.fields.read_config.connect(self._pick_config)
         self.fields.write_config.connect(self._pick_place)
         self.sending.changed.connect(self._show_action)
-        self.sending.failed.connect(self.problem.show_error)
+        self.sending.failed.connect(self._on_failure)
         self._offers = frame.link.poll(self, "offers", every_s=_OFFERS_S)
         self._offers.item.connect(self._show_classes)
         self._on_change()
@@ -229,6 +231,12 @@ class NewJobPage(Page):
         self._problems = problems
         self.fields.show_problems(problems)
         self._show_action()
+
+    def _on_failure(self, error: CyxWizError) -> None:
+        if error.code in _AT_THE_WALLET:
+            self.problem.show_error(error, tr("Open the wallet"), lambda: self._frame.go_to(tr("Wallet")))
+        else:
+            self.problem.show_error(error)
 
     def _on_no_measure(self, error: CyxWizError) -> None:
         self._stop_estimate()

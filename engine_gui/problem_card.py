@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from gui_kit.boxes import Card, row
+from gui_kit.buttons import Button
 from gui_kit.labels import IconLabel, Label
 from gui_kit.tokens import Token
 from gui_kit.words import tr
@@ -35,12 +37,20 @@ class ProblemCard(Card):
         head.setLayout(line)
         self.body.addWidget(head)
         self.body.addWidget(self.rest)
+        self.mend = Button("")
+        self.mend.clicked.connect(self._mend)
+        self._do: Callable[[], object] | None = None
+        self.body.addLayout(row(self.mend, None))
         self.hide()
 
-    def show_error(self, error: CyxWizError) -> None:
-        """What happened, what it means, what to do."""
+    def show_error(self, error: CyxWizError, word: str = "", do: Callable[[], object] | None = None) -> None:
+        """What happened, what it means, what to do; ``word`` and ``do``: a button that does it."""
         what, *rest = error.lines() or (tr("Something went wrong."),)
         self.show_lines(what, rest)
+        self._do = do
+        self.mend.setText(word)
+        self.mend.setAccessibleName(word)
+        self.mend.setVisible(bool(word))
 
     def show_lines(
         self, what: str, rest: list[str], icon_name: str = "alert-circle-outline", token: Token = "danger"
@@ -50,11 +60,16 @@ class ProblemCard(Card):
         self.what.setText(self._breakable(what, _WHAT_MAX_CHARS))
         self.rest.setText("\n".join(self._breakable(line, _LINE_MAX_CHARS) for line in rest))
         self.rest.setVisible(bool(rest))
+        self.mend.hide()
         self.show()
 
     def clear(self) -> None:
         """Nothing is wrong any more."""
         self.hide()
+
+    def _mend(self) -> None:
+        if self._do is not None:
+            self._do()
 
     def _breakable(self, text: str, max_chars: int) -> str:
         return self._word.sub(r"\g<0>\n", clean_name(text, max_chars))

@@ -18,6 +18,7 @@ from engine_gui.new_job_page import NewJobPage
 from engine_gui.path_field import dropped_items
 from gui_kit import audit
 from gui_kit.frame import FIRST_SIZE, SMALLEST_SIZE
+from gui_kit.page import Page
 from gui_kit.theme import Mode
 from p2p.core.errors import EnvironmentFailure, Refused
 from p2p.testing import scripted_jobs
@@ -163,8 +164,12 @@ def test_what_stands_in_the_way_of_a_plan_is_said_in_three_parts(
     qtbot.waitUntil(lambda: page.problem.isVisible())
     assert page.problem.what.text() == "You have 0.1 USDC in escrow."
     assert page.problem.rest.text() == "Nothing was sent.\nDeposit 0.3 USDC."
+    assert page.problem.mend.text() == "Open the wallet"
     assert audit.problems(window.frame) == []
     assert page.send.isEnabled()
+    window.frame.add_section(Page("Wallet", "wallet-outline"))
+    page.problem.mend.click()
+    assert window.frame.page().title == "Wallet"
 
 
 def test_an_expired_yes_costs_nothing(window: Any, agent: ScriptedAgent, qtbot: QtBot) -> None:

@@ -24,12 +24,13 @@ def load(tx: Tx, landings: Sequence[Landing]) -> Known:
     people = {who for m in movements for who in (m.wallet, m.node, m.fee_owner) if who}
     accounts = [rules.user(who) for who in people] + [rules.escrow(*escrow) for escrow in escrows]
     signatures = [landing.signature for landing in landings]
+    first_slot = min((landing.slot for landing in landings), default=0)
     rows = tx.rows("ledger.balances", accounts=accounts)
     return Known(
         pots=pots,
         units={(row["account"], Asset(row["asset"])): row["units"] for row in rows},
         posted={row["transfer_id"] for row in tx.rows("ledger.of_signatures", signatures=signatures)},
-        fees=[FeeSetting(row["slot"], row["fee_bps"]) for row in tx.rows("ledger.fees")],
+        fees=[FeeSetting(row["slot"], row["fee_bps"]) for row in tx.rows("ledger.fees", slot=first_slot)],
         live=_standing(tx, escrows),
     )
 

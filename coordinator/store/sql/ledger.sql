@@ -65,7 +65,9 @@ SELECT * FROM unnest(%(addresses)s::text[], %(owners)s::text[], %(job_ids)s::tex
 ON CONFLICT (address) DO UPDATE SET claimed_units = EXCLUDED.claimed_units;
 
 -- name: fees
-SELECT slot, fee_bps FROM fee_settings ORDER BY slot;
+-- What was in force at a slot, and what was set since.
+SELECT slot, fee_bps FROM fee_settings
+WHERE slot >= coalesce((SELECT max(slot) FROM fee_settings WHERE slot <= %(slot)s), 0) ORDER BY slot;
 
 -- name: keep_fee
 INSERT INTO fee_settings VALUES (%(slot)s, %(fee_bps)s) ON CONFLICT DO NOTHING;

@@ -50,14 +50,17 @@ _WORDS = {
 
 
 class ConnectWallet(QWidget):
-    """``program``: of the command line whose ``login`` connects it. ``connected`` comes with what that
-    printed."""
+    """``program``: of the command line whose ``login`` connects it; ``meaning``: what that does, if it is
+    not what it does for a buyer. ``connected`` comes with what the command printed."""
 
     connected = pyqtSignal(object)
 
-    def __init__(self, home: Home, program: str) -> None:
+    def __init__(self, home: Home, program: str, meaning: str = "") -> None:
         super().__init__()
         self._home, self._program = home, program
+        self._meaning = meaning or tr(
+            "You prove that it is yours, and let this computer pay for jobs from what you deposit."
+        )
         self._group = QButtonGroup(self)
         self.ways: dict[Way, QRadioButton] = {}
         self.password = TextField(tr("Password of the wallet"), secret=True)
@@ -220,7 +223,7 @@ class ConnectWallet(QWidget):
     def _log_in(self, kind: WalletKind, options: tuple[str, ...], secrets: tuple[str, ...] = ()) -> None:
         act = WalletAct(
             tr("Connect your wallet"),
-            tr("You prove that it is yours, and let this computer pay for jobs from what you deposit."),
+            self._meaning,
             tr("Connect"),
             ("login", *options, "--json"),
         )

@@ -8,11 +8,13 @@ from typing import Any
 
 from gui_kit.words import tr
 
+_FILE_OPTION = "--file"
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that jobs need. ``state``: a key of :data:`gui_kit.states.CHECKS`; ``fixable``: the agent
-    can mend it by itself."""
+    """One thing that jobs need. ``state``: a key of :data:`gui_kit.states.CHECKS`; ``commands``: those that
+    mend it, to copy; ``action``: what the agent would do about it by itself, in words, or empty."""
 
     key: str
     title: str
@@ -21,13 +23,15 @@ class Check:
     needed: str
     why: str
     fix: str
-    fixable: bool = False
+    commands: tuple[str, ...] = ()
+    action: str = ""
+    wants_file: bool = False
 
 
 def check_of(row: dict[str, Any]) -> Check:
     """From an item of the answer to ``check``."""
     missing = "missing" if row["required"] else "limited"
-    name = row["name"]
+    name, action = row["name"], row.get("action") or ""
     return Check(
         key=row.get("id", name),
         title=title_of(name),
@@ -36,7 +40,9 @@ def check_of(row: dict[str, Any]) -> Check:
         needed=row["needed"],
         why=row["why"],
         fix="" if row["ok"] else row["fix"],
-        fixable=not row["ok"] and bool(row.get("fixable", False)),
+        commands=tuple(row.get("commands", ())),
+        action=action.removesuffix(".").partition(":")[0],
+        wants_file=_FILE_OPTION in action,
     )
 
 

@@ -21,7 +21,8 @@ class ChecksPage(Page):
         super().__init__(tr("Setup checks"), "clipboard-check-outline", action=again, scrolls=True)
         self._link = frame.link
         self._again = again
-        self.panel = ChecksPanel()
+        self.panel = ChecksPanel(frame)
+        self.panel.mended.connect(self.reload)
         self.body.addWidget(self.panel)
         self.body.addStretch(1)
         again.clicked.connect(self.reload)

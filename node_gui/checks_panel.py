@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QFrame, QWidget
+from PyQt6.QtWidgets import QFileDialog, QFrame, QWidget
 
 from gui_kit.boxes import Card, KeyValues, column, row
-from gui_kit.buttons import Button, IconButton
-from gui_kit.labels import IconLabel, Label, StateLabel, copy_text
+from gui_kit.buttons import Button, CopyLabel
+from gui_kit.frame import Frame
+from gui_kit.labels import IconLabel, Label, StateLabel
 from gui_kit.look import set_look
 from gui_kit.states import CHECKS, look
 from gui_kit.tokens import GRID_PX, MARGIN_PX
 from gui_kit.words import tr
 from node_gui.checks import Check, in_order, verdict
+from p2p.core.errors import CyxWizError
 
 
 class ChecksPanel(QWidget):
-    """``fix_asked`` comes with the key of what the agent shall mend."""
+    """``mended``: the agent has tried to mend something; look again."""
 
-    fix_asked = pyqtSignal(str)
+    mended = pyqtSignal()
 
-    def __init__(self) -> None:
+    def __init__(self, frame: Frame) -> None:
         super().__init__()
+        self._frame = frame
         self.verdict = StateLabel()
         self._rows = column()
         self._shown: tuple[Check, ...] = ()
@@ -44,6 +48,8 @@ class ChecksPanel(QWidget):
         for check in in_order(checks):
             self._rows.addWidget(self._card(check))
 
+    # -- inside
+
     def _card(self, check: Check) -> Card:
         card = Card()
         card.setAccessibleName(check.title)
@@ -51,26 +57,52 @@ class ChecksPanel(QWidget):
         card.body.addWidget(
             KeyValues((tr("Found"), check.found), (tr("Needed"), check.needed), (tr("Why"), check.why))
         )
-        if check.fix or check.fixable:
-            card.body.addWidget(self._fix(check))
+        if check.fix or check.action:
+            card.body.addWidget(_Fix(self._frame, check, self.mended.emit))
         return card
 
-    def _fix(self, check: Check) -> QFrame:
-        box = QFrame()
-        line = row(IconLabel("wrench-outline", "muted"))
-        line.setContentsMargins(MARGIN_PX, GRID_PX, GRID_PX, GRID_PX)
-        if check.fix:
-            words = Label(check.fix, wrap=True, selectable=True)
-            words.setAccessibleName(tr("How to mend {name}: {fix}", name=check.title, fix=words.text()))
-            copy = IconButton("content-copy", tr("Copy how to mend {name}", name=check.title))
-            copy.clicked.connect(lambda: copy.setToolTip(copy_text(check.fix)))
-            line.addWidget(words, 1)
-            line.addWidget(copy)
-        if check.fixable:
-            button = Button(tr("Fix"), "primary")
-            button.setAccessibleName(tr("Fix {name}", name=check.title))
-            button.clicked.connect(lambda: self.fix_asked.emit(check.key))
-            line.addWidget(button)
-        box.setLayout(line)
-        set_look(box, look="fix")
-        return box
+
+class _Fix(QFrame):
+    """How to mend one thing: words, commands to copy, and what the agent can do by itself."""
+
+    def __init__(self, frame: Frame, check: Check, done: Any) -> None:
+        super().__init__()
+        set_look(self, look="fix")
+        self._frame, self._check, self._done = frame, check, done
+        words = Label(check.fix, wrap=True, selectable=True)
+        head = row(IconLabel("wrench-outline", "muted"), words)
+        head.setStretch(1, 1)
+        self._said = Label("", "small", wrap=True)
+        self._said.hide()
+        self._button = Button(check.action, "primary")
+        self._button.setAccessibleName(tr("{action} ({name})", action=check.action, name=check.title))
+        self._button.setVisible(bool(check.action))
+        self._button.clicked.connect(self._fix)
+        commands = [CopyLabel(command, tr("the command")) for command in check.commands]
+        box = column(head, *commands, self._said, row(self._button, None))
+        box.setContentsMargins(MARGIN_PX, GRID_PX, MARGIN_PX, GRID_PX)
+        self.setLayout(box)
+
+    def _fix(self) -> None:
+        params: dict[str, Any] = {"id": self._check.key}
+        if self._check.wants_file:
+            name, _ = QFileDialog.getOpenFileName(self, self._check.action)
+            if not name:
+                return
+            params["file"] = name
+        self._button.set_busy(True)
+        feed = self._frame.link.follow(self, "fix", every=True, **params)
+        feed.item.connect(self._take)
+        feed.failed.connect(self._fail)
+        feed.restarted.connect(feed.stop)  # mending is not begun a second time by itself
+        feed.ended.connect(self._done)
+
+    def _take(self, item: dict[str, Any]) -> None:
+        if "line" in item:
+            self._said.setText(item["line"])
+            self._said.show()
+
+    def _fail(self, error: CyxWizError) -> None:
+        self._button.set_busy(False)
+        self._said.setText("\n".join(error.lines()))
+        self._said.show()

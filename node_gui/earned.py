@@ -1,4 +1,4 @@
-"""What was earned, as the window shows it: figures, rows, bars. Pure: nothing is asked here."""
+"""What was earned, as the window shows it: rows and bars. Pure: nothing is asked here."""
 
 from __future__ import annotations
 
@@ -8,27 +8,13 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from gui_kit.words import tr
-from p2p.core.earnings import By, Pay, Period, by_period, in_all
+from p2p.core.earnings import By, Pay, Period, by_period
 from p2p.core.money import Asset, format_amount
 from p2p.local.earnings_csv import pays_of
 
 DAYS_SHOWN = 30
 MONTHS_SHOWN = 12
-_WEEK_DAYS = 7
 _UNPAID = (Pay.IN_REVIEW, Pay.DISPUTED, Pay.WAITING)
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """After the fee, in one asset. ``unpaid``: done, but not in escrow yet, of it ``in_review``;
-    ``lifetime``: all of it, paid or not. What runs now is in none of them."""
-
-    asset: Asset
-    today: int = 0
-    week: int = 0
-    in_review: int = 0
-    unpaid: int = 0
-    lifetime: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +56,6 @@ class Bar:
     paid_units: int
     unpaid_units: int
     words: str
-
-
-def figures(entries: Sequence[dict[str, Any]], now_s: float, zone: tzinfo | None = None) -> list[Figures]:
-    """By asset, of answers to ``earnings``; USDC is always there."""
-    earned = [one for one in map(pays_of, entries) if one.pay is not Pay.RUNNING]
-    today = _day(now_s, zone)
-    days = {f"{today - timedelta(days=back):%Y-%m-%d}" for back in range(_WEEK_DAYS)}
-    sums = in_all(earned)
-    periods = by_period(earned, By.DAY, zone)
-    found = []
-    for asset in (Asset.USDC, Asset.SOL):
-        if asset is not Asset.USDC and asset not in sums:
-            continue
-        of_asset = Period("", asset, sums.get(asset, {}))
-        mine = [period for period in periods if period.asset is asset]
-        found.append(
-            Figures(
-                asset,
-                sum(period.total().net_units for period in mine if period.period == f"{today:%Y-%m-%d}"),
-                sum(period.total().net_units for period in mine if period.period in days),
-                of_asset.total(Pay.IN_REVIEW, Pay.DISPUTED).net_units,
-                of_asset.total(*_UNPAID).net_units,
-                of_asset.total().net_units,
-            )
-        )
-    return found
 
 
 def earned_row(entry: dict[str, Any]) -> EarnedRow:

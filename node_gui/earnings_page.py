@@ -24,7 +24,6 @@ from node_gui.earned import (
     PeriodRow,
     bars,
     earned_row,
-    figures,
     pay_words,
     period_row,
     periods_of,
@@ -112,6 +111,7 @@ class EarningsPage(Page):
         self.assets.chosen.connect(self._choose_asset)
         self.export.clicked.connect(self._ask_where)
         withdraw.clicked.connect(self.withdraw)
+        frame.link.status_changed.connect(lambda: self.figures.show_earned(frame.link.status))
         self.show_loading(tr("Asking the coordinator what was earned"))
         self._feed = frame.link.poll(self, "earnings", every_s=_EVERY_S, limit=EARNINGS_LISTED_MAX)
         self._feed.item.connect(self._show_earnings)
@@ -158,9 +158,7 @@ class EarningsPage(Page):
 
     def _show_earnings(self, entries: list[dict[str, Any]]) -> None:
         self._entries = entries
-        found = figures(entries, SYSTEM_CLOCK.now_s())
-        self.figures.set_figures(found)
-        self._several = len(found) > 1
+        self._several = any(entry["asset"] != Asset.USDC.value for entry in entries)
         full = len(entries) >= EARNINGS_LISTED_MAX
         self._note.setText(
             tr("Only the newest {count} jobs are counted.", count=len(entries)) if full else ""

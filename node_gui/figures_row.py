@@ -1,8 +1,10 @@
-"""The five figures of money: today, seven days, in review, unpaid, lifetime."""
+"""The five figures of money, as the agent's ``status`` has them: today, seven days, in review, unpaid,
+lifetime."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from PyQt6.QtCore import QSize
 from PyQt6.QtGui import QResizeEvent
@@ -12,10 +14,9 @@ from gui_kit.boxes import Card, column
 from gui_kit.labels import Label, Money
 from gui_kit.tokens import GRID_PX, HALF_PX
 from gui_kit.words import tr
-from node_gui.earned import Figures
 from p2p.core.money import Asset
 
-_AMOUNTS = ("today", "week", "in_review", "unpaid", "lifetime")
+_AMOUNTS = ("today_units", "week_units", "in_review_units", "unpaid_units", "lifetime_units")
 
 
 class FiguresRow(QWidget):
@@ -30,9 +31,9 @@ class FiguresRow(QWidget):
         names = (
             (tr("Today"), tr("since midnight")),
             (tr("7 days"), tr("up to now")),
-            (tr("In review"), tr("paid after it")),
-            (tr("Unpaid"), tr("not in escrow yet")),
-            (tr("Lifetime"), tr("paid or not")),
+            (tr("In review"), tr("claimed or disputed")),
+            (tr("Unpaid"), tr("waits for a signature")),
+            (tr("Lifetime"), tr("paid in all")),
         )
         self._amounts: list[dict[Asset, Money]] = []
         self._cards: list[Card] = []
@@ -49,12 +50,13 @@ class FiguresRow(QWidget):
             self._amounts.append(amounts)
         self._arrange(len(names))
 
-    def set_figures(self, found: Sequence[Figures]) -> None:
-        """Show these; an asset in which there is nothing is not shown, but USDC."""
-        by_asset = {each.asset: each for each in found}
+    def show_earned(self, status: Mapping[str, Any]) -> None:
+        """Show what ``status`` says was earned; an asset in which there is nothing is not shown, but USDC."""
+        found = (status.get("earned") or {}).get("assets") or ()
+        by_asset = {Asset(each["asset"]): each for each in found}
         for name, amounts in zip(_AMOUNTS, self._amounts, strict=True):
             for asset, amount in amounts.items():
-                units = getattr(by_asset[asset], name) if asset in by_asset else 0
+                units = by_asset.get(asset, {}).get(name, 0)
                 amount.setVisible(asset is Asset.USDC or units != 0)
                 amount.set_amount(units, asset)
         self._fit()

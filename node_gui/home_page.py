@@ -19,16 +19,13 @@ from gui_kit.states import NODE_STATES, look
 from gui_kit.tokens import GRID_PX, MARGIN_PX
 from gui_kit.words import tr
 from node_gui.attempts import AttemptRow, how_far
-from node_gui.earned import figures
 from node_gui.figures_row import FiguresRow
 from node_gui.job_page import JobPage
+from node_gui.outlook_card import OutlookCard
 from node_gui.standing import AVAILABLE, FINISHING, OFF, Standing, standing
 from node_gui.wizard import Wizard
-from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import CyxWizError
-from p2p.core.limits import EARNINGS_LISTED_MAX
 
-_EARNINGS_EVERY_S = 15.0
 _STEPS = 1000
 PAUSE_S = 3600
 
@@ -57,18 +54,14 @@ class HomePage(Page):
         self._jobs = column(spacing_px=GRID_PX)
         self._lines: dict[str, _JobLine] = {}
         self.figures = FiguresRow()
-        self.money_problem = Label("", "muted", wrap=True)
+        self.outlook = OutlookCard(frame)
         self._build()
         self.show_loading(tr("Asking the agent how this machine stands"))
         frame.link.status_changed.connect(self._show_status)
-        self._earnings = frame.link.poll(
-            self, "earnings", every_s=_EARNINGS_EVERY_S, limit=EARNINGS_LISTED_MAX
-        )
-        self._earnings.item.connect(self._show_earnings)
-        self._earnings.failed.connect(self._show_money_problem)
 
     def reload(self) -> None:
-        self._earnings.refresh()
+        self._frame.link.retry()
+        self.outlook.reload()
 
     def show_setup(self, wizard: Wizard) -> None:
         """Remind of the first run while something of it is left."""
@@ -109,11 +102,10 @@ class HomePage(Page):
         now.body.setSpacing(MARGIN_PX)
         now.setAccessibleName(tr("Now"))
         self.rest.hide()
-        self.money_problem.hide()
         self.body.addWidget(now)
         self.body.addWidget(Label(tr("Earned, after the fee"), "title"))
         self.body.addWidget(self.figures)
-        self.body.addWidget(self.money_problem)
+        self.body.addWidget(self.outlook)
         self.body.addStretch(1)
 
     def _ask(self, name: str, **params: Any) -> None:
@@ -145,6 +137,7 @@ class HomePage(Page):
         self.to_checks.setVisible(found.wants_checks)
         self.to_wallet.setVisible(found.wants_login)
         self._show_jobs(found.jobs)
+        self.figures.show_earned(self._frame.link.status)
         self.show_content()
 
     def _show_jobs(self, jobs: Sequence[AttemptRow]) -> None:
@@ -158,16 +151,6 @@ class HomePage(Page):
                 self._lines[job.key] = _JobLine(self._frame)
                 self._jobs.addWidget(self._lines[job.key])
             self._lines[job.key].show_job(job)
-
-    def _show_earnings(self, entries: list[dict[str, Any]]) -> None:
-        self.figures.set_figures(figures(entries, SYSTEM_CLOCK.now_s()))
-        self.money_problem.hide()
-
-    def _show_money_problem(self, error: CyxWizError) -> None:
-        self.money_problem.setText(
-            tr("What was earned is not known just now.") + " " + " ".join(error.lines())
-        )
-        self.money_problem.show()
 
 
 class _JobLine(QWidget):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from PyQt6.QtCore import Qt
@@ -13,44 +14,38 @@ from gui_kit.dialogs import Confirm, ask
 from gui_kit.frame import Frame
 from gui_kit.labels import Label, StateLabel
 from gui_kit.page import Page
-from gui_kit.states import PAYS, look
 from gui_kit.tokens import MARGIN_PX
-from gui_kit.words import duration_text, time_text, tr
+from gui_kit.words import bytes_text, time_text, tr
 from node_gui.attempts import AttemptRow, attempt_row, how_far, limits_of
-from node_gui.earned import earned_row
 from p2p.core.errors import CyxWizError
 from p2p.core.limits import JOBS_LISTED_MAX
 from p2p.core.money import format_amount
 
 _EVERY_S = 1.0
-_EARNINGS_EVERY_S = 15.0
 _STEPS = 1000
 
 
 class JobPage(Page):
-    """``key``: ``job/epoch``."""
+    """``key``: ``job/epoch``, or only the job for its newest attempt."""
 
     def __init__(self, frame: Frame, key: str, name: str) -> None:
         self.stop = Button(tr("Stop this job"), "danger", "stop-circle-outline")
         super().__init__(name, "briefcase-outline", action=self.stop, scrolls=True)
         self._frame, self._key = frame, key
-        self._attempt: AttemptRow | None = None
+        self._stop_means = ""
         self.state, self.far = StateLabel(), Label("", "muted")
         self.bar = QProgressBar()
         self.detail = Label("", wrap=True, selectable=True)
         self.facts = KeyValues(
             (tr("Job"), CopyLabel(key.partition("/")[0], tr("the job's id"))),
-            (tr("Attempt"), key.partition("/")[2]),
+            (tr("Attempt"), "–"),
             (tr("Taken"), "–"),
             (tr("Started"), "–"),
             (tr("Ended"), "–"),
             (tr("Log"), "–"),
         )
         self.pay_state, self.pay = StateLabel(), Label("", "title")
-        self.transaction = CopyLabel("", tr("the transaction"))
-        self.pay_facts = KeyValues(
-            (tr("Fee"), "–"), (tr("Time paid"), "–"), (tr("Transaction"), self.transaction)
-        )
+        self.pay_facts = KeyValues((tr("Rate"), "–"), (tr("Fee"), "–"))
         self._limits = Card(tr("What its sandbox allows"))
         self._shown_limits: list[tuple[str, str]] = []
         self._build()
@@ -59,8 +54,6 @@ class JobPage(Page):
         self._feed = frame.link.poll(self, "jobs", every_s=_EVERY_S, limit=JOBS_LISTED_MAX)
         self._feed.item.connect(self._take_jobs)
         self._feed.failed.connect(lambda error: self.show_error(error, self.reload))
-        pay = frame.link.poll(self, "earnings", every_s=_EARNINGS_EVERY_S, limit=JOBS_LISTED_MAX)
-        pay.item.connect(self._take_earnings)
 
     def reload(self) -> None:
         self._feed.refresh()
@@ -70,13 +63,11 @@ class JobPage(Page):
         return ask(
             self,
             tr("Stop this job?"),
-            tr("The buyer's script is ended here and now and its results are lost. The job goes back to the "
-               "coordinator, which looks for another node."),
-            [(tr("You earn"), tr("nothing for it")), (tr("The buyer pays"), tr("nothing for this attempt"))],
+            tr("The buyer's script is ended here and now.") + " " + self._stop_means,
             yes=tr("Stop the job"),
             danger=True,
             then=self._stop,
-        )  # fmt: skip
+        )
 
     # -- inside
 
@@ -87,24 +78,26 @@ class JobPage(Page):
         self.bar.hide()
         self.detail.hide()
         self.body.addWidget(Card("", self.state, self.bar, self.far, self.detail))
-        self._pay_card = Card(tr("Pay"), self.pay, self.pay_state, self.pay_facts)
-        self._pay_card.hide()
-        self.body.addWidget(self._pay_card)
         attempt = Card(tr("The attempt"), self.facts)
-        beside = row(self._limits, attempt, spacing_px=MARGIN_PX)
-        for card in (self._limits, attempt):
-            beside.setStretchFactor(card, 1)
-            beside.setAlignment(card, Qt.AlignmentFlag.AlignTop)
-        self.body.addLayout(beside)
+        pay = Card(tr("Pay"), self.pay, self.pay_state, self.pay_facts)
+        for cards in ((pay, self._limits), (attempt,)):
+            beside = row(*cards, spacing_px=MARGIN_PX)
+            for card in cards:
+                beside.setStretchFactor(card, 1)
+                beside.setAlignment(card, Qt.AlignmentFlag.AlignTop)
+            self.body.addLayout(beside)
         self.body.addStretch(1)
 
     def _take_jobs(self, jobs: list[dict[str, Any]]) -> None:
-        job = next((job for job in jobs if f"{job['job_id']}/{job['epoch']}" == self._key), None)
+        job = next(
+            (job for job in jobs if self._key in (job["job_id"], f"{job['job_id']}/{job['epoch']}")), None
+        )
         if job is None:
             self.stop.hide()
             self.show_empty(tr("The agent does not list this attempt any more."))
             return
-        self._attempt = attempt = attempt_row(job)
+        attempt = attempt_row(job)
+        self._stop_means = job["stop_means"] or ""
         self.set_title(attempt.title)
         self.state.set_look(attempt.look)
         words, share = how_far(attempt)
@@ -115,18 +108,31 @@ class JobPage(Page):
         self.detail.setText(attempt.detail)
         self.detail.setVisible(bool(attempt.detail))
         self.stop.setEnabled(attempt.is_live)
+        self._show_pay(attempt, job["pay"])
         self._show_facts(job)
-        self._show_limits(limits_of(job, self._frame.link.status))
+        self._show_limits(limits_of(job))
         self.show_content()
 
-    def _show_facts(self, job: dict[str, Any]) -> None:
+    def _show_pay(self, attempt: AttemptRow, pay: Mapping[str, Any]) -> None:
+        self.pay.setText(attempt.earned)
+        found = attempt.pay_look
+        self.pay_state.setVisible(found is not None)
+        if found is not None:
+            self.pay_state.set_look(found)
+        rate = format_amount(pay["rate_units_per_hour"], attempt.asset)
+        self.pay_facts.set(tr("Rate"), tr("{amount} an hour, before the fee", amount=rate))
+        fee = "–" if attempt.fee_units is None else format_amount(attempt.fee_units, attempt.asset)
+        self.pay_facts.set(tr("Fee"), fee)
+
+    def _show_facts(self, job: Mapping[str, Any]) -> None:
+        self.facts.set(tr("Attempt"), str(job["epoch"]))
         for name, at_s in (
             (tr("Taken"), job["accepted_at_s"]),
             (tr("Started"), job["started_at_s"]),
             (tr("Ended"), job["finished_at_s"]),
         ):
             self.facts.set(name, time_text(at_s) if at_s else "–")
-        self.facts.set(tr("Log"), tr("{count} bytes", count=f"{job['log_bytes']:,}"))
+        self.facts.set(tr("Log"), bytes_text(job["log_bytes"]))
 
     def _show_limits(self, pairs: list[tuple[str, str]]) -> None:
         if pairs == self._shown_limits:
@@ -137,19 +143,6 @@ class JobPage(Page):
             self._limits.body.removeWidget(widget)
             widget.deleteLater()
         self._limits.body.addWidget(KeyValues(*pairs))
-
-    def _take_earnings(self, entries: list[dict[str, Any]]) -> None:
-        found = next((entry for entry in entries if entry["job_id"] == self._key.partition("/")[0]), None)
-        self._pay_card.setVisible(found is not None)
-        if found is None:
-            return
-        earned = earned_row(found)
-        self.pay.setText(format_amount(earned.net_units, earned.asset))
-        self.pay_state.set_look(look(PAYS, earned.pay))
-        self.pay_facts.set(tr("Fee"), format_amount(earned.fee_units, earned.asset))
-        self.pay_facts.set(tr("Time paid"), duration_text(earned.used_seconds))
-        self.transaction.set_text(earned.signature)
-        self.pay_facts.show_pair(tr("Transaction"), bool(earned.signature))
 
     def _stop(self) -> None:
         self.stop.set_busy(True)
@@ -163,3 +156,7 @@ class JobPage(Page):
     def _not_stopped(self, error: CyxWizError) -> None:
         self.stop.set_busy(False)
         self._frame.toasts.show(" ".join(error.lines()), "danger")
+
+
+def _is(job: Mapping[str, Any], key: str) -> bool:
+    return key in (job["job_id"], f"{job['job_id']}/{job['epoch']}")

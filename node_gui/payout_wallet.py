@@ -1,17 +1,14 @@
-"""The payout wallet in words, and how another one is logged in. Pure."""
+"""The payout wallet in words. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from gui_kit.words import tr
-from p2p.core.errors import UserError
-from p2p.core.paths import Home
 
-OWN, BROWSER, KEYSTORE, KEYPAIR = "own", "browser", "keystore", "keypair"
 OWN_FILE = "wallet.json"
+"""In the node's folder: the wallet that it made for itself."""
 
 
 def kind_words(payout: Mapping[str, Any]) -> str:
@@ -35,17 +32,3 @@ def backup_words(payout: Mapping[str, Any]) -> str:
     if payout.get("kind") == "keystore":
         return tr("Back this file and its password up: without either the money is lost.")
     return ""
-
-
-def login_arguments(kind: str, file: str, home: Home) -> tuple[str, ...]:
-    """The command that has the node paid to another wallet.
-
-    :raises UserError: the file is not named, or not as a whole path.
-    """
-    if kind == OWN:
-        return ("login", f"--keypair={home.node.folder / OWN_FILE}")
-    if kind == BROWSER:
-        return ("login", "--browser")
-    if not Path(file).is_absolute():
-        raise UserError("bad_file", tr("Name the file with its whole path, or choose it."))
-    return ("login", f"--{kind}={file}")

@@ -16,7 +16,7 @@ from node_gui.window import NodeWindow
 from node_gui.wizard import steps
 from p2p.local.home import find_home
 
-SECTIONS = ("Home", "Jobs", "Earnings", "Schedule", "Setup checks", "Settings")
+SECTIONS = ("Home", "Jobs", "Earnings", "Schedule", "Hardware", "Setup checks", "Logs", "Settings")
 
 
 def _section(title: str) -> Shot:

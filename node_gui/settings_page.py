@@ -50,6 +50,7 @@ class SettingsPage(Page):
             [(Mode.SYSTEM.value, tr("As the system")), (Mode.LIGHT.value, tr("Light")),
              (Mode.DARK.value, tr("Dark"))],
         )  # fmt: skip
+        self.autostart = QCheckBox(tr("Start the node when I log in to this computer"))
         self.peer, self.folder = CopyLabel("", tr("the peer id")), CopyLabel(str(home.root), tr("the folder"))
         self.stop, self.again = Button(tr("Stop the agent")), Button(tr("Set up again"))
         self._build()
@@ -59,6 +60,7 @@ class SettingsPage(Page):
 
     def reload(self) -> None:
         self._frame.link.call(self, "settings").then(self._take_settings, self._show_problem)
+        self._frame.link.call(self, "autostart").then(self._take_autostart)
         self._show_status()
 
     def form(self) -> MachineForm:
@@ -94,6 +96,7 @@ class SettingsPage(Page):
         for field in self._fields():
             field.line.textChanged.connect(self._on_edit)
         self.network.toggled.connect(self._on_edit)
+        self.autostart.clicked.connect(self._set_autostart)
         self.body.addWidget(Card(tr("Payout wallet"), self.wallet))
         machine = (self.cpus, self.memory, self.image, self.network)
         self.body.addWidget(Card(tr("What a job gets"), Form(*machine)))
@@ -103,7 +106,7 @@ class SettingsPage(Page):
             (tr("Peer id"), self.peer), (tr("Coordinator"), "–"), (tr("Data folder"), self.folder)
         )
         self._facts = facts
-        self.body.addWidget(Card(tr("The agent"), facts, row(self.again, self.stop, None)))
+        self.body.addWidget(Card(tr("The agent"), facts, self.autostart, row(self.again, self.stop, None)))
         self.body.addStretch(1)
 
     def _fields(self) -> tuple[TextField, ...]:
@@ -120,6 +123,17 @@ class SettingsPage(Page):
         self.wallet.show_payout(status.get("payout") or {})
         self.peer.set_text(str(status.get("peer_id") or ""))
         self._facts.set(tr("Coordinator"), str(status.get("coordinator") or "–"))
+
+    def _set_autostart(self, on: bool) -> None:
+        call = self._frame.link.call(self, "autostart", to=on)
+        call.then(self._take_autostart, self._autostart_failed)
+
+    def _take_autostart(self, found: dict[str, Any]) -> None:
+        self.autostart.setChecked(found["on"])
+
+    def _autostart_failed(self, error: CyxWizError) -> None:
+        self.autostart.setChecked(not self.autostart.isChecked())
+        self._frame.toasts.show(" ".join(error.lines()), "danger")
 
     def _take_settings(self, settings: dict[str, Any]) -> None:
         edited = bool(self._settings) and self.form() != machine_form_of(self._settings)

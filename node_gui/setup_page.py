@@ -15,7 +15,7 @@ from gui_kit.preferences import Preferences
 from gui_kit.states import STEPS, Look, look
 from gui_kit.tokens import GRID_PX, MARGIN_PX
 from gui_kit.words import tr
-from node_gui.setup_steps import ChecksStep, HoursStep, PriceStep, StepPart, WalletStep
+from node_gui.setup_steps import ChecksStep, HoursStep, LoginStep, PriceStep, StepPart, WalletStep
 from node_gui.wizard import Wizard, resumed, steps
 from p2p.core.errors import CyxWizError
 from p2p.core.paths import Home
@@ -40,6 +40,7 @@ class SetupPage(Page):
             "wallet": WalletStep(frame, home),
             "price": PriceStep(frame),
             "hours": HoursStep(frame),
+            "login": LoginStep(frame),
         }
         self.title_label, self.what = Label("", "heading", wrap=True), Label("", "muted", wrap=True)
         self.problem = Label("", "problem", wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QCheckBox, QWidget
 
 from gui_kit.boxes import Form, column, row
 from gui_kit.buttons import Button
@@ -62,7 +62,8 @@ class ChecksStep(StepPart):
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame)
         self._checks: list[Check] = []
-        self.panel = ChecksPanel()
+        self.panel = ChecksPanel(frame)
+        self.panel.mended.connect(self.reload)
         self.again = Button(tr("Check again"), "plain", "refresh")
         self.again.clicked.connect(self.reload)
         self.setLayout(column(row(self.again, None), self.panel, spacing_px=MARGIN_PX))
@@ -166,3 +167,16 @@ class HoursStep(StepPart):
             OFF: tr("The machine stays off until you switch it on, on the page Home."),
         }
         self.note.setText(words[key])
+
+
+class LoginStep(StepPart):
+    """Whether the agent starts with the computer."""
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(frame)
+        self.on = QCheckBox(tr("Start the node when I log in to this computer"))
+        self.on.setChecked(True)
+        self.setLayout(column(self.on))
+
+    def apply(self, done: Done, failed: Failed) -> None:
+        self.ask(done, failed, "autostart", to=self.on.isChecked())

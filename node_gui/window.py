@@ -13,8 +13,11 @@ from gui_kit.preferences import Preferences
 from gui_kit.words import tr
 from node_gui.checks_page import ChecksPage
 from node_gui.earnings_page import EarningsPage
+from node_gui.hardware_page import HardwarePage
 from node_gui.home_page import HomePage
 from node_gui.jobs_page import JobsPage
+from node_gui.logs_page import LogsPage
+from node_gui.news import News
 from node_gui.schedule_page import SchedulePage
 from node_gui.settings_page import SettingsPage
 from node_gui.setup_page import SetupPage, setup_state
@@ -38,11 +41,14 @@ class NodeWindow(Frame):
             JobsPage(self),
             EarningsPage(self, home),
             SchedulePage(self),
+            HardwarePage(self),
             ChecksPage(self),
+            LogsPage(self),
             SettingsPage(self, home, preferences, self.set_up),
         ):
             self.add_section(page)
         self.tray = Tray(self)
+        self.news = News(self, self.tray, preferences)
         self.link.status_changed.connect(lambda: self.set_balance(slots_text(self.link.status)))
         self.home_page.set_up_asked.connect(self.set_up)
         self._show_progress()

@@ -1,10 +1,11 @@
 """From escrow into the payout wallet: how much, what that does, and the wallet's own yes.
 
-``cyxwiz-node withdraw`` does it, as a process of its own (:mod:`node_gui.command`).
+``cyxwiz-node withdraw`` does it, as a process of its own (:mod:`gui_kit.child`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -13,11 +14,12 @@ from PyQt6.QtWidgets import QComboBox, QDialog, QProgressBar, QWidget
 
 from gui_kit.boxes import KeyValues, column, row
 from gui_kit.buttons import Button, CopyLabel
+from gui_kit.child import Child
 from gui_kit.fields import Field, TextField
 from gui_kit.labels import Label
 from gui_kit.tokens import MARGIN_PX, SECTION_PX
 from gui_kit.words import tr
-from node_gui.command import NodeCommand
+from node_gui.command import run_command
 from node_gui.moving import check_covered, withdrawn_words
 from p2p.core.errors import CyxWizError
 from p2p.core.money import Asset, format_amount, parse_amount
@@ -41,7 +43,7 @@ class WithdrawDialog(QDialog):
         self._home = home
         self._payout = status.get("payout") or {}
         self._escrow: dict[Asset, int] = {}
-        self._command: NodeCommand | None = None
+        self._command: Child | None = None
         self.setWindowTitle(tr("Withdraw"))
         self.setWindowModality(Qt.WindowModality.WindowModal)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -75,8 +77,9 @@ class WithdrawDialog(QDialog):
         units = parse_amount(self.amount.text(), self._asset())
         amount = format_amount(units, self._asset(), symbol=False)
         arguments = ("withdraw", amount, "--asset", self._asset().value, "--yes")
-        self._run(NodeCommand(self, self._home, *arguments, password=self.password.line.text()), self._done)
+        password = self.password.line.text()
         self.password.line.clear()
+        self._run(arguments, self._done, password)
 
     def fill_all(self) -> None:
         """All that is in escrow."""
@@ -132,20 +135,23 @@ class WithdrawDialog(QDialog):
         self.setFixedWidth(_WIDTH_PX)
 
     def _ask_balance(self) -> None:
-        self._run(NodeCommand(self, self._home, "balance"), self._take_balance)
+        self._run(("balance",), self._take_balance)
 
-    def _run(self, command: NodeCommand, done: Any) -> None:
-        self._command = command
-        command.succeeded.connect(self._rest)
-        command.succeeded.connect(done)
-        command.failed.connect(self._fail)
+    def _run(
+        self, arguments: tuple[str, ...], done: Callable[[dict[str, Any]], object], password: str = ""
+    ) -> None:
+        def take(answer: dict[str, Any]) -> None:
+            self._rest()
+            done(answer)
+
         self.busy.show()
         self.problem.hide()
         for button in (self.yes, self.everything):
             button.set_busy(True)
         self.adjustSize()
+        self._command = run_command(self, self._home, arguments, take, self._fail, password=password)
 
-    def _rest(self, answer: object = None) -> None:
+    def _rest(self) -> None:
         self._command = None
         self.busy.hide()
         for button in (self.yes, self.everything):

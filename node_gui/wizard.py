@@ -20,7 +20,7 @@ class Step:
     what: str
 
 
-CHECKS, WALLET, PRICE, HOURS = "checks", "wallet", "price", "hours"
+CHECKS, WALLET, PRICE, HOURS, LOGIN = "checks", "wallet", "price", "hours", "login"
 _DONE, _SKIPPED = "done", "skipped"
 
 
@@ -34,6 +34,8 @@ def steps() -> tuple[Step, ...]:
         Step(PRICE, tr("Set a price"), tr("Jobs below your price are not offered to this machine.")),
         Step(HOURS, tr("Say when jobs may come"), tr("You can change that at any time, or switch the machine "
              "off with one click.")),
+        Step(LOGIN, tr("Start with this computer"), tr("A node earns only while it runs. Jobs that run when "
+             "the computer goes down begin again elsewhere.")),
     )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ class Wizard:
         return Wizard(following, marks)
 
 
-_KEYS = (CHECKS, WALLET, PRICE, HOURS)
+_KEYS = (CHECKS, WALLET, PRICE, HOURS, LOGIN)
 
 
 def resumed(text: str) -> Wizard:

@@ -15,7 +15,7 @@ from node_gui.setup_page import MEMORY
 from node_gui.window import NodeWindow
 from node_gui.wizard import Wizard, steps
 from p2p.core.paths import Home
-from p2p.testing.node_answers import answers
+from p2p.testing.node_answers import answers, streams
 from p2p.testing.scripted_agent import ScriptedAgent
 
 CONFIG = """
@@ -39,6 +39,7 @@ def node_agent(home: Home) -> Iterator[ScriptedAgent]:
     """An agent with everything to show, running."""
     made = ScriptedAgent(home.node.socket)
     made.answers |= answers()
+    made.streams |= streams()
     made.start()
     yield made
     made.stop()

@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from PyQt6.QtCore import QObject
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from gui_kit import audit
+from gui_kit.connect_wallet import Way
 from gui_kit.theme import Mode
-from node_gui.command import NodeCommand
+from node_gui.command import run_command
 from node_gui.settings_page import SettingsPage
 from node_gui.standing import OFF
 from node_gui.tray import Tray
@@ -67,9 +69,9 @@ class StandIn:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """What :class:`NodeCommand` starts."""
+    """What :class:`gui_kit.child.Child` starts."""
     made = StandIn(tmp_path)
-    monkeypatch.setattr("node_gui.command.sys.executable", str(made.program))
+    monkeypatch.setattr("gui_kit.child.sys.executable", str(made.program))
     return made
 
 
@@ -82,8 +84,8 @@ def dialog_of(window: NodeWindow, home: Home, status: dict[str, object], qtbot: 
 
 def test_a_real_command_answers_and_its_error_is_understood(home: Home, qtbot: QtBot) -> None:
     failed: list[CyxWizError] = []
-    command = NodeCommand(QApplication.instance(), home, "balance")  # type: ignore[arg-type]
-    command.failed.connect(failed.append)
+    receiver = QObject()
+    run_command(receiver, home, ("balance",), lambda answer: None, failed.append)
     qtbot.waitUntil(lambda: bool(failed), timeout=60_000)
     assert failed[0].what.startswith("[chain] rpc_url")
 
@@ -135,27 +137,33 @@ def test_a_password_goes_through_the_input_and_nowhere_else(
     assert not any("secret" in value for value in os.environ.values())
 
 
-def test_another_wallet_is_logged_in(window: NodeWindow, home: Home, commands: StandIn, qtbot: QtBot) -> None:
+def test_another_wallet_is_logged_in(
+    window: NodeWindow, home: Home, commands: StandIn, mode: Mode, qtbot: QtBot
+) -> None:
     commands.answer(login={"wallet": WALLET})
+    (home.node.folder / "wallet.json").touch()
     window.go_to("Settings")
     page = window.page()
     assert isinstance(page, SettingsPage)
-    qtbot.waitUntil(lambda: page.is_ready)
+    qtbot.waitUntil(lambda: page.is_ready and page.wallet.own.isVisible())
     panel = page.wallet
-    panel.kind.setCurrentIndex(panel.kind.findData("keystore"))
-    panel.path.line.setText("wallet.keystore")
-    panel.log_in()
-    assert panel.path.problem == "Name the file with its whole path, or choose it."
-    panel.path.line.setText("/w/wallet.keystore")
-    panel.password.line.setText("open")
-    with qtbot.waitSignal(panel.logged_in, timeout=20_000):
-        panel.log_in()
-    assert commands.calls() == [[["login", "--keystore=/w/wallet.keystore", "--json"], "open\n", "0"]]
-    panel.kind.setCurrentIndex(panel.kind.findData("browser"))
-    commands.answer()
-    panel.log_in()
-    qtbot.waitUntil(lambda: panel.problem.isVisible(), timeout=20_000)
+    panel.another.click()
     assert audit.problems(window) == []
+    panel.connect_wallet.choose(Way.KEYPAIR)
+    panel.connect_wallet.file.set_text("/w/key.json")
+    with qtbot.waitSignal(panel.logged_in, timeout=20_000):
+        panel.connect_wallet.submit()
+    assert not panel.connect_wallet.isVisible()
+    dialog = panel.pay_to_own()
+    qtbot.waitExposed(dialog)
+    assert audit.problems(dialog) == []
+    with qtbot.waitSignal(panel.logged_in, timeout=20_000):
+        dialog.yes.click()
+    own = str(home.node.folder / "wallet.json")
+    assert [arguments for arguments, _, _ in commands.calls()] == [
+        ["login", "--keypair", "/w/key.json", "--json"],
+        ["login", "--keypair", own, "--json"],
+    ]
 
 
 # -- the tray, and quitting

@@ -9,13 +9,17 @@ import pytest
 
 from node_gui.attempts import attempt_row, how_far, limits_of
 from node_gui.checks import check_of, in_order, title_of, verdict
-from node_gui.command import answer_of, error_of
-from node_gui.earned import DAYS_SHOWN, MONTHS_SHOWN, bars, earned_row, figures, pay_words, periods_of
+from node_gui.earned import DAYS_SHOWN, MONTHS_SHOWN, bars, earned_row, pay_words, periods_of
+from node_gui.machine import gpu_cards, gpu_series, machine_facts, offered_after, use_series
 from node_gui.moving import check_covered, withdrawn_words
+from node_gui.outlook import outlook_lines
 from node_gui.standing import standing
+from node_gui.telling import number_of, telling
 from p2p.core.earnings import By
 from p2p.core.errors import UserError
 from p2p.core.money import Asset
+from p2p.testing.node_answers import PROJECTION
+from p2p.testing.node_machine import GPUS, HARDWARE, sample
 
 NOW_S = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 DAY_S = 86400.0
@@ -36,25 +40,6 @@ def job(**changes: Any) -> dict[str, Any]:
         "staged_bytes": None, "staging_bytes": None,
     }  # fmt: skip
     return found | changes
-
-
-def test_figures_count_days_of_the_zone_and_leave_out_what_runs() -> None:
-    entries = [
-        entry(NOW_S - 3600, 5),
-        entry(NOW_S - 15 * 3600, 7),  # yesterday
-        entry(NOW_S - 6 * DAY_S, 11, "in_review"),
-        entry(NOW_S - 7 * DAY_S, 13, "waiting_for_signature"),
-        entry(NOW_S - 90 * DAY_S, 17),
-        entry(NOW_S, 1_000_000, "running"),
-    ]
-    (usdc,) = figures(entries, NOW_S, UTC)
-    assert (usdc.today, usdc.week, usdc.in_review, usdc.unpaid, usdc.lifetime) == (5, 23, 11, 24, 53)
-
-
-def test_an_asset_is_there_when_something_was_earned_in_it() -> None:
-    assert [each.asset for each in figures([], NOW_S, UTC)] == [Asset.USDC]
-    found = figures([entry(NOW_S, 3, "disputed", "sol")], NOW_S, UTC)
-    assert [(each.asset, each.unpaid) for each in found] == [(Asset.USDC, 0), (Asset.SOL, 3)]
 
 
 def test_bars_show_empty_days_and_months_too() -> None:
@@ -97,22 +82,75 @@ def test_how_far_an_attempt_is() -> None:
     assert how_far(attempt_row(job(run_seconds=99_999.0)))[1] == 1.0
 
 
-def test_limits_are_the_jobs_own_where_the_agent_says_them() -> None:
-    status = {"job_cpus": 4.0, "job_memory_bytes": 2_000_000_000}
-    assert dict(limits_of(job(), status)) == {
-        "Time": "1:00:00",
-        "CPUs": "4",
-        "Memory": "2.0 GB",
+def test_what_a_script_says_of_its_progress_goes_before_its_limit() -> None:
+    assert how_far(attempt_row(job(progress=0.5))) == ("15:00 of at most 1:00:00 · 50%", 0.5)
+
+
+def test_what_an_attempt_earned() -> None:
+    pay = {"asset": "usdc", "state": "running", "estimate": True, "net_units": 5, "fee_units": 1}
+    assert attempt_row(job(pay=pay)).earned == "about 0.000005 USDC"
+    assert attempt_row(job(pay=pay | {"estimate": False, "state": None})).pay_look is None
+    assert attempt_row(job(pay=pay | {"net_units": None})).earned == "–"
+    assert attempt_row(job()).earned == "–"
+
+
+def test_what_a_sandbox_allows() -> None:
+    limits = {"cpus": 1.5, "memory_bytes": 10**9, "disk_bytes": 10**10, "network": "none", "timeout_s": 60}
+    assert dict(limits_of(job(limits=limits))) == {
+        "Time": "1:00",
+        "CPUs": "1.5",
+        "Memory": "1.0 GB",
+        "Output": "10.0 GB",
+        "Internet": "none",
         "GPU": "none, CPU only",
     }
-    own = job(limits={"cpus": 1.5, "memory_bytes": 10**9, "output_bytes": 10**10, "network": "none"})
-    found = dict(limits_of(own, status))
-    assert (found["CPUs"], found["Output"], found["Internet"]) == ("1.5", "10.0 GB", "none")
+    assert "allowed" in dict(limits_of(job(limits=limits | {"network": "outbound"})))["Internet"]
+
+
+def test_the_outlook_names_its_window_and_what_came_true() -> None:
+    ahead, came, power = outlook_lines(PROJECTION)
+    assert ahead == "At the pace of the last 7 days: 20.901428 USDC in 30 days."
+    assert came == "For these 7 days it had said 5.120000 USDC; 4.877000 USDC came."
+    assert power == "Electricity of the last 7 days: $0.297 (180 W as set). Left of the USDC: $4.58."
+    assert outlook_lines({"assets": [], "electricity": None}) == ("", "", "")
+
+
+def test_the_machine_in_words_and_series() -> None:
+    cards = gpu_cards(HARDWARE)
+    assert [(card.state, card.offered) for card in cards] == [
+        ("Works on a job", True),
+        ("Not offered", False),
+    ]
+    assert dict(cards[0].facts)["Power"] == "300 W"
+    assert dict(machine_facts(HARDWARE))["Processors"] == "16, 50 % in use"
+    assert dict(machine_facts(HARDWARE | {"reading": None}))["Processors"] == "16, – in use"
+    points = [sample(100.0, 0.5), {**sample(160.0, 0.5), "gpus": []}]
+    use = use_series(points, 160.0, 60.0, 16, 64 << 30)
+    assert use["CPU"] == ([-1.0, 0.0], [35.0, 35.0])
+    power = gpu_series(points, 160.0, 60.0, GPUS, "power_w")
+    assert power["GPU 0"] == ([-1.0], [210.0])
+    assert gpu_series(points, 160.0, 60.0, GPUS, "memory_used_bytes")["GPU 1"][1] == [25.0]
+
+
+def test_which_gpus_are_offered() -> None:
+    assert offered_after(HARDWARE, "GPU-bbbb", True) == []
+    assert offered_after(HARDWARE, "GPU-bbbb", False) == ["GPU-aaaa"]
+    assert offered_after(HARDWARE, "GPU-aaaa", False) == []
+
+
+def test_what_is_told_of_news() -> None:
+    item = {"kind": "job_failed", "words": "The job x failed.", "job_id": "a" * 32, "number": 3}
+    found = telling(item)
+    assert found is not None
+    assert (found.title, found.text, found.token) == ("Job failed", "The job x failed.", "danger")
+    assert telling(item | {"kind": "availability"}) is None
+    assert number_of("12") == 12
+    assert number_of("x") is None
 
 
 def row(**changes: Any) -> dict[str, Any]:
     found = {"name": "disk", "ok": True, "found": "9 GiB", "needed": "20 GiB", "why": "inputs", "fix": "",
-             "required": True}  # fmt: skip
+             "required": True, "id": "disk", "commands": [], "action": None}  # fmt: skip
     return found | changes
 
 
@@ -122,7 +160,9 @@ def test_what_needs_somebody_comes_first() -> None:
         check_of(row(name="b", ok=False, required=False, fix="x")),
         check_of(row(name="c", ok=False, fix="y")),
     ]
-    assert [check.key for check in in_order(checks)] == ["c", "b", "a"]
+    assert [check.title for check in in_order(checks)] == ["C", "B", "A"]
+    image = check_of(row(ok=False, action="Load the job image: --file FILE."))
+    assert (image.action, image.wants_file) == ("Load the job image", True)
     assert verdict(checks) == ("missing", "No job can run here yet. Missing: C.")
     assert verdict(checks[:2]) == ("limited", "Jobs can run here. Limited: B.")
     assert verdict(checks[:1]) == ("ok", "Everything that jobs need is here.")
@@ -171,15 +211,6 @@ def test_why_nothing_runs_is_said_with_what_to_do() -> None:
 def test_an_agent_that_says_little_is_understood() -> None:
     assert standing({}).state == "waiting"
     assert standing({"available": False}).state == "off"
-
-
-def test_the_words_of_a_command_that_failed() -> None:
-    said = "a line\nerror: There is too little.\n  Nothing was moved.\n  Ask for less.\nafter\n"
-    assert error_of(said).lines() == ("There is too little.", "Nothing was moved.", "Ask for less.")
-    assert error_of("").what == "The command ended without a word."
-    assert answer_of("[]") is None
-    assert answer_of("{") is None
-    assert answer_of('{"a": 1}') == {"a": 1}
 
 
 def test_moving_money_in_words() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -12,26 +13,33 @@ from PyQt6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui_kit import audit
+from gui_kit.buttons import Button
 from gui_kit.dialogs import Confirm
 from gui_kit.frame import FIRST_SIZE, SMALLEST_SIZE, Frame
 from gui_kit.theme import Mode
 from node_gui.earnings_page import EarningsPage
+from node_gui.hardware_page import HardwarePage
 from node_gui.home_page import HomePage
 from node_gui.job_page import JobPage
 from node_gui.jobs_page import JobsPage
+from node_gui.logs_page import LogsPage
+from node_gui.window import NodeWindow
 from p2p.core.earnings import By
 from p2p.core.errors import EnvironmentFailure
-from p2p.testing.node_answers import STATUS, job
+from p2p.core.paths import Home
+from p2p.testing.node_answers import CHECKS, STATUS, job
+from p2p.testing.node_machine import HARDWARE
 from p2p.testing.scripted_agent import ScriptedAgent
 
 ASKS = {
     "Jobs": "jobs",
     "Earnings": "earnings",
     "Schedule": "settings",
+    "Hardware": "hardware",
     "Setup checks": "check",
     "Settings": "settings",
 }
-PAGES = ["Home", *ASKS]
+PAGES = ["Home", *ASKS, "Logs"]
 AWAY = EnvironmentFailure("coordinator_away", "The coordinator is away.", "Jobs go on.", "Try again later.")
 HOSTILE = "\x1b[2J<img src=x onerror=alert(1)>\u202eevil\u2066" + "<b>" * 40
 
@@ -97,7 +105,7 @@ def test_what_takes_long_says_that_it_is_on_its_way(
 
 @pytest.mark.parametrize("title", PAGES)
 def test_an_agent_that_dies_leaves_what_was_seen_and_comes_back(
-    title: str, window: Frame, node_agent: ScriptedAgent, mode: Mode, qtbot: QtBot
+    title: str, window: Frame, node_agent: ScriptedAgent, qtbot: QtBot
 ) -> None:
     go(window, title, qtbot)
     before = set(texts(window.page()))
@@ -189,7 +197,7 @@ def test_a_job_is_stopped_only_after_a_question(
 ) -> None:
     page = JobPage(window, f"{1:032x}/1", "digits-1")
     window.open_page(page)
-    qtbot.waitUntil(lambda: page.is_ready and "0.090000 USDC" in texts(window))
+    qtbot.waitUntil(lambda: page.is_ready and "about 0.097000 USDC" in texts(window))
     assert audit.problems(window) == []
     page.stop.click()
     dialog = window.findChild(Confirm)
@@ -201,7 +209,7 @@ def test_a_job_is_stopped_only_after_a_question(
     qtbot.waitUntil(lambda: ("stop_job", {"job": f"{1:032x}"}) in node_agent.asked)
 
 
-def test_earnings_by_day_as_bars_and_csv(window: Frame, mode: Mode, home: Any, qtbot: QtBot) -> None:
+def test_earnings_by_day_as_bars_and_csv(window: Frame, mode: Mode, home: Home, qtbot: QtBot) -> None:
     go(window, "Earnings", qtbot)
     page = window.page()
     assert isinstance(page, EarningsPage)
@@ -218,3 +226,81 @@ def test_earnings_by_day_as_bars_and_csv(window: Frame, mode: Mode, home: Any, q
     assert path.read_text().startswith("month,asset,jobs,paid_units,paid,")
     page.save_to(home.root)
     assert any("cannot be written" in text for text in texts(window))
+
+
+# -- the machine, its log, its checks
+
+
+def test_hardware_over_time_and_which_gpus_are_offered(
+    window: Frame, node_agent: ScriptedAgent, mode: Mode, qtbot: QtBot
+) -> None:
+    go(window, "Hardware", qtbot)
+    page = window.page()
+    assert isinstance(page, HardwarePage)
+    qtbot.waitUntil(lambda: "power_w" in page.gpu_plots and len(page.gpu_plots["power_w"].series) == 2)
+    assert len(page.use.series["CPU"]) == 300, "each sample once"
+    assert audit.problems(window) == []
+    page.cards["GPU-bbbb"].offered.click()
+    qtbot.waitUntil(lambda: ("set", {"gpus": []}) in node_agent.asked)
+    page.cards["GPU-aaaa"].offered.click()
+    assert any("One has to be offered" in text for text in texts(window))
+    assert page.cards["GPU-aaaa"].offered.isChecked()
+    page.span.buttons["week"].click()
+    qtbot.waitUntil(lambda: ("readings", {"span_s": 7 * 86400.0}) in node_agent.asked)
+
+
+def test_a_machine_without_a_gpu_shows_its_processors(
+    window: Frame, node_agent: ScriptedAgent, mode: Mode, qtbot: QtBot
+) -> None:
+    node_agent.answers["hardware"] = HARDWARE | {"gpus": [], "problems": ["There is no NVIDIA driver."]}
+    go(window, "Hardware", qtbot)
+    page = window.page()
+    assert isinstance(page, HardwarePage)
+    qtbot.waitUntil(lambda: len(page.use.series) == 2)
+    assert page.gpu_plots == {}
+    assert "There is no NVIDIA driver." in texts(page)
+    assert audit.problems(window) == []
+
+
+def test_the_log_is_followed_and_the_bundle_says_what_is_in_it(
+    window: Frame, node_agent: ScriptedAgent, home: Home, qtbot: QtBot
+) -> None:
+    go(window, "Logs", qtbot)
+    page = window.page()
+    assert isinstance(page, LogsPage)
+    qtbot.waitUntil(lambda: page.view.store.end == 60)
+    page.write_bundle(home.root / "bundle.zip")
+    qtbot.waitUntil(lambda: any("status.json" in text for text in texts(window)))
+    node_agent.answers["support_bundle"] = AWAY
+    page.write_bundle(home.root / "bundle.zip")
+    qtbot.waitUntil(lambda: any(AWAY.what in text for text in texts(window)))
+
+
+def test_what_the_agent_can_mend_is_mended_by_a_click(
+    window: Frame, node_agent: ScriptedAgent, mode: Mode, qtbot: QtBot
+) -> None:
+    go(window, "Setup checks", qtbot)
+    node_agent.answers["check"] = [row | {"ok": True, "action": None, "fix": ""} for row in CHECKS]
+    buttons = window.page().findChildren(Button)
+    fix = next(button for button in buttons if button.accessibleName() == "Build the job image (Job image)")
+    fix.click()
+    qtbot.waitUntil(lambda: "Everything that jobs need is here." in texts(window))
+    assert ("fix", {"id": "job-image"}) in node_agent.asked
+
+
+def test_news_are_told_once_over_restarts(
+    window: NodeWindow, node_agent: ScriptedAgent, home: Home, qtbot: QtBot
+) -> None:
+    async def news(params: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        for number in range(int(params.get("after", 0)) + 1, 3):
+            kind, words = (
+                ("job_paid", "Paid: digits.") if number == 1 else ("availability", "Jobs are taken.")
+            )
+            yield {"number": number, "at_s": 0.0, "kind": kind, "words": words, "job_id": f"{3:032x}"}
+        await trio.sleep_forever()
+
+    node_agent.streams["news"] = news
+    node_agent.stop()
+    node_agent.start()
+    qtbot.waitUntil(lambda: "Paid: digits." in texts(window), timeout=20_000)
+    assert texts(window).count("Paid: digits.") == 1

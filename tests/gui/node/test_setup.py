@@ -20,7 +20,7 @@ from gui_kit.states import LinkState
 from gui_kit.theme import Mode, theme
 from node_gui.app import make_window
 from node_gui.machine_form import MachineForm, machine_form_of, number, whole
-from node_gui.payout_wallet import backup_words, kind_words, login_arguments
+from node_gui.payout_wallet import backup_words, kind_words
 from node_gui.schedule_form import ScheduleForm, apps_of, changes, form_of
 from node_gui.schedule_page import SchedulePage
 from node_gui.settings_page import SettingsPage
@@ -135,12 +135,7 @@ def test_an_empty_field_leaves_it_to_the_node() -> None:
             check(text)
 
 
-def test_a_wallet_in_words_and_as_a_command(home: Home) -> None:
-    assert login_arguments("own", "", home) == ("login", f"--keypair={home.node.folder / 'wallet.json'}")
-    assert login_arguments("browser", "", home) == ("login", "--browser")
-    assert login_arguments("keystore", "/k", home) == ("login", "--keystore=/k")
-    with pytest.raises(UserError):
-        login_arguments("keypair", "--yes", home)
+def test_a_wallet_in_words() -> None:
     assert "Back this file up" in backup_words({"kind": "keypair", "own": True})
     assert backup_words({"kind": "browser"}) == ""
     assert kind_words({}) == "not known yet"
@@ -206,6 +201,10 @@ def test_the_first_run_from_end_to_end(
     page.parts["hours"].when.buttons["weekly"].click()  # type: ignore[attr-defined]
     page.finish_step()
     qtbot.waitUntil(lambda: ("switch", {"to": "available"}) in node_agent.asked)
+    qtbot.waitUntil(lambda: page.wizard.at == "login")
+    page.finish_step()
+    qtbot.waitUntil(lambda: ("autostart", {"to": True}) in node_agent.asked)
+    qtbot.waitUntil(lambda: fresh.page() is fresh.home_page)
     asked = [params for name, params in node_agent.asked if name == "set"]
     assert asked[-1]["scheduled"] is True
     assert parse_hours(asked[-1]["hours"]) == parse_hours("mon-fri 18:00-08:00, sat,sun 00:00-24:00")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import trio
+
 from coordinator.domain.metering import used_seconds, used_units
 from coordinator.service.checks import check_advert, check_heartbeat, check_held
 from coordinator.service.context import Context
@@ -111,6 +113,7 @@ class Registry:
         self._known: set[str] = set()
         self._beats: dict[str, Beat] = {}
         self._renewals: dict[str, Renewal] = {}
+        self._flushing = trio.Lock()
 
     async def register(self, login: LoginRow, request: RegisterRequest) -> RegisterReply:
         """``node.register``."""
@@ -200,7 +203,14 @@ class Registry:
         self._known.discard(peer_id)
 
     async def flush(self) -> None:
-        """Write what came in since the last time; what cannot be written is kept for the next."""
+        """Write what has come in until now, and return when all of it is written.
+
+        :raises EnvironmentFailure: it cannot be; it is kept for the next time.
+        """
+        async with self._flushing:  # what another task is writing is not written yet
+            await self._flush()
+
+    async def _flush(self) -> None:
         beats, self._beats = self._beats, {}
         renewals, self._renewals = self._renewals, {}
         if not beats and not renewals:

@@ -81,8 +81,8 @@ class Sweeps:
 
     async def lose_leases(self) -> int:
         """Take the jobs from nodes that went silent; how many."""
+        now_s = self._context.now_s()  # all that was heard until now is written before anybody is judged
         await self._registry.flush()
-        now_s = self._context.now_s()
         rows = await self._context.run(lambda tx: tx.rows("jobs.expired", now_s=now_s, limit=SWEEP_BATCH_MAX))
         lost = 0
         for row in rows:

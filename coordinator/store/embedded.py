@@ -86,6 +86,8 @@ class EmbeddedPostgres:
 
     def _start_server(self) -> None:
         """After a crash the old server's children may need a moment to let go of its memory."""
+        if self._user is not None:
+            self._make_reachable()  # somebody may have closed a folder above it since the last time
         for tries_left in range(_START_TRIES_MAX - 1, -1, -1):
             self._remove_stale_pid()
             try:
@@ -120,8 +122,7 @@ class EmbeddedPostgres:
             _ensure_user(self._user)
             entry = pwd.getpwnam(self._user)
             os.chown(self.folder, entry.pw_uid, entry.pw_gid)
-            _make_reachable(self.folder)
-            _make_reachable(self._bin / "postgres")
+            self._make_reachable()
         options = ["-U", SUPERUSER, "--encoding=UTF8", "--locale=C", "--auth=reject", "--no-instructions"]
         self._run([self._bin / "initdb", "-D", self.folder, *options], DATABASE_START_S)
         # Only whoever owns the folder comes in, whatever the permissions of the socket.
@@ -165,6 +166,13 @@ class EmbeddedPostgres:
                 text = output.read()[-2000:].decode("utf-8", "replace")
                 raise subprocess.CalledProcessError(done.returncode, command, output=text)
         return done.returncode
+
+    def _make_reachable(self) -> None:
+        """Let the server's user pass through the folders above, without letting it list these."""
+        for folder in (*self.folder.parents, *self._bin.parents, self._bin):
+            mode = folder.stat().st_mode
+            if not mode & 0o001:
+                folder.chmod(mode | 0o001)
 
     def _remove_stale_pid(self) -> None:
         """After a power cut the process id in the file may be anybody's by now, and stop a start for ever."""
@@ -230,14 +238,6 @@ def _ensure_user(name: str) -> None:
     except KeyError:
         command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
         subprocess.run([*command, name], check=True, capture_output=True, timeout=30)
-
-
-def _make_reachable(path: Path) -> None:
-    """Let others pass through the folders above ``path``, without letting them list these."""
-    for folder in path.parents:
-        mode = folder.stat().st_mode
-        if not mode & 0o001:
-            folder.chmod(mode | 0o001)
 
 
 def _reason(error: Exception) -> str:

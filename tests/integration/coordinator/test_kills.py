@@ -11,6 +11,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from shutil import copyfile
 from typing import Any, TypeVar
@@ -51,7 +52,7 @@ T = TypeVar("T")
 
 FUNDED_UNITS, WITHDRAWN_UNITS = 5_000_000, 1_000_000
 RUN_S = 20.0
-STORY_MAX_S = 60.0
+STORY_MAX_S = 120.0
 
 B = Boundary
 STORIES = {
@@ -143,9 +144,9 @@ class Market:
         return await self.node._stop(call.payload)
 
     async def move(self, seconds: float) -> None:
-        """Time passes, for coordinator and chain."""
-        self.mortal.move(seconds)
+        """Time passes, for the chain first: there a coordinator looks at once for what has become due."""
         await self.chain.ask("cyxwizAdvanceClock", int(seconds))
+        self.mortal.move(seconds)
 
     async def _revive(self) -> None:
         await self.move(SETTLER_TAKE_S + 1)  # what the dead one worked on is free by then
@@ -229,6 +230,14 @@ class Market:
 
         await self.until(lambda: self.buyer.show(job_id), done)
 
+    async def paid(self, job_ids: list[str]) -> None:
+        """The buyer signs what it is offered, again if that could not land in time, until all is paid."""
+        while unpaid := [each for each in job_ids if not (await self.buyer.show(each)).state.is_final]:
+            for job_id in unpaid:
+                offer = await self.buyer.offer(job_id)
+                if offer.message:
+                    await self.buyer.countersign(job_id, offer)
+
     async def waits(self, job_id: str, kind: str) -> None:
         """Until the coordinator has found that an action's time has not come, and is not at it just now."""
 
@@ -299,10 +308,8 @@ async def settle(market: Market) -> None:
     await market.ran(jobs)
     for job in jobs:
         await market.on_chain(job.job_id, "assign")
-        statement = (await market.buyer.show(job.job_id)).statement
-        offer = await market.buyer.accept(job.job_id, statement)
-        if offer.message:
-            await market.buyer.countersign(job.job_id, offer)
+        await market.buyer.accept(job.job_id, (await market.buyer.show(job.job_id)).statement)
+    await market.paid([job.job_id for job in jobs])
     await market.end([job.job_id for job in jobs], JobState.SETTLED)
 
 
@@ -323,9 +330,9 @@ async def claim(market: Market) -> None:
     await market.on_chain(jobs[0].job_id, "assign")
     await market.on_chain(jobs[1].job_id, "assign")
     await market.buyer.accept(jobs[1].job_id, (await market.buyer.show(jobs[1].job_id)).statement)
-    for _ in range(3):  # no longer at once than a lease bears
+    for _ in range(ceil(CLAIM_AFTER_S / RUN_S)):  # no longer at once than a lease bears
         await market.node.beat(*market.held.values())
-        await market.move(CLAIM_AFTER_S / 2)
+        await market.move(RUN_S)
     for job in jobs:
         await market.on_chain(job.job_id, "claim")
     await market.waits(jobs[0].job_id, "finalize")

@@ -86,6 +86,37 @@ async def test_silence_loses_the_lease_and_the_third_time_the_job(still_world: A
     assert reply.leases == ()
 
 
+async def test_a_slow_database_loses_no_lease_of_a_node_that_beats(still_world: Any) -> None:
+    """Nobody is judged by a time until which not all is written that was heard."""
+    world = still_world
+    buyer, node = await world.buyer(), world.node()
+    await node.join()
+    view = await buyer.submit()
+    await _claimed(world, node)
+    held, lost = HeldJob(view.job_id, 1, JobState.ASSIGNED), []
+
+    async def sweep() -> None:
+        lost.append(await world.coordinator.sweeps.lose_leases())
+
+    async def is_held_up() -> bool:
+        with world.db.raw() as other:
+            (found,) = other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+        return bool(found)
+
+    async with trio.open_nursery() as nursery:
+        with world.db.raw() as slow, slow.transaction():
+            slow.execute("SELECT 1 FROM jobs FOR UPDATE")
+            await node.beat(held)
+            nursery.start_soon(sweep)
+            await world.until(is_held_up, bool)
+            for _ in range(3):
+                world.clock.ahead_s += LEASE_S / 2
+                await node.beat(held)
+    assert lost == [0]
+    assert await world.coordinator.sweeps.lose_leases() == 0
+    assert world.job(view.job_id).status is JobState.ASSIGNED
+
+
 async def _claimed(world: Any, node: Any) -> Any:
     """One pass of the dispatcher must give the only job to this node."""
     await world.coordinator.registry.flush()

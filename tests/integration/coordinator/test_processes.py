@@ -68,6 +68,9 @@ def test_the_server_is_durable_private_and_found_again(server: EmbeddedPostgres)
     server.stop()
     assert not server.is_running()
     server.stop()
+    server.folder.parent.chmod(0o700)  # closed to the server's user, where that is another
+    server.start()
+    assert server.is_running()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user to be refused")

@@ -8,10 +8,12 @@ import re
 from typing import Any
 
 import pytest
+import trio
 
 from p2p.chain.escrow import EscrowClient
 from p2p.core.ids import JobId, new_job_id
 from p2p.core.money import Asset
+from p2p.testing.marketplace import DEADLINE_S
 
 pytestmark = pytest.mark.process
 Person = Any  # of conftest.py
@@ -19,6 +21,15 @@ Person = Any  # of conftest.py
 
 def amounts(found: list[dict[str, Any]]) -> list[tuple[str, str | None, str | None]]:
     return [(entry["kind"], entry["amount"], entry["ledger"]) for entry in found if entry["units"]]
+
+
+async def posted_history(person: Person) -> Any:
+    """The command, once the ledger has all: it looks at the chain no oftener than ``LEDGER_FRESH_S`` says."""
+    with trio.fail_after(DEADLINE_S):
+        while True:
+            done = await person.run("wallet", "history", "--json")
+            if all(entry["ledger"] != "pending" for entry in done.json):
+                return done
 
 
 async def test_chain_and_ledger_are_one_list(person: Person, chain: EscrowClient) -> None:
@@ -33,7 +44,7 @@ async def test_chain_and_ledger_are_one_list(person: Person, chain: EscrowClient
     await chain.send_and_confirm(await chain.prepare_cancel(signer, signer.address, job_id))
     await chain.withdraw(signer, Asset.USDC, 500_000)
 
-    done = await person.run("wallet", "history", "--json")
+    done = await posted_history(person)
     assert done.stderr == ""
     found = done.json
     assert amounts(found) == [

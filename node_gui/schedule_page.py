@@ -15,6 +15,7 @@ from gui_kit.page import Page
 from gui_kit.segments import Segments
 from gui_kit.words import tr
 from node_gui.hours_grid import HoursGrid
+from node_gui.rates import own_rates
 from node_gui.schedule_form import ScheduleForm, changes, form_of
 from node_gui.week import Week, week_of
 from p2p.core.errors import CyxWizError, UserError
@@ -54,11 +55,13 @@ class SchedulePage(Page):
         self.price = TextField(
             tr("Lowest price in USD an hour"), tr("0 takes every job at its class's rate."), check=parse_usd
         )
+        self.rates = Label("", "small", wrap=True)
         self._build()
         self.show_loading(tr("Asking for the schedule"))
 
     def reload(self) -> None:
         self._frame.link.call(self, "settings").then(self._take_settings, self._show_problem)
+        self._frame.link.call(self, "rates").then(lambda found: self.rates.setText(own_rates(found)))
 
     def form(self) -> ScheduleForm:
         """What is typed and ticked now."""
@@ -94,7 +97,7 @@ class SchedulePage(Page):
         self._hours.setLayout(column(presets, self.grid, self.problem))
         self.problem.hide()
         idle = row(self.only_when_idle, self.idle_minutes, None)
-        parts = (idle, self.on_battery, self.apps, self.apps_stop, self.maintenance, self.price)
+        parts = (idle, self.on_battery, self.apps, self.apps_stop, self.maintenance, self.price, self.rates)
         self.body.addWidget(Card(tr("Hours"), row(self.when, None), self._hours))
         self.body.addWidget(Card(tr("Conditions"), Form(*parts)))
         self.body.addStretch(1)

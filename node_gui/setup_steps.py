@@ -18,6 +18,7 @@ from gui_kit.words import tr
 from node_gui.checks import Check, check_of, verdict
 from node_gui.checks_panel import ChecksPanel
 from node_gui.hours_grid import HoursGrid
+from node_gui.rates import own_rates
 from node_gui.schedule_form import price_text
 from node_gui.standing import AVAILABLE, OFF
 from node_gui.wallet_panel import WalletPanel
@@ -114,10 +115,13 @@ class PriceStep(StepPart):
         super().__init__(frame)
         what = tr("0 takes every job at its class's rate.")
         self.price = TextField(tr("Lowest price in USD an hour"), what, check=parse_usd)
-        self.setLayout(column(Form(self.price)))
+        self.rates = Label("", wrap=True)
+        self.setLayout(column(Form(self.rates, self.price)))
 
     def reload(self) -> None:
         self.frame.link.call(self, "settings").then(self._take)
+        asked = self.frame.link.call(self, "rates")
+        asked.then(lambda found: self.rates.setText(own_rates(found)), self._no_rates)
 
     def apply(self, done: Done, failed: Failed) -> None:
         try:
@@ -126,6 +130,9 @@ class PriceStep(StepPart):
             failed(error)
             return
         self.ask(done, failed, "set", min_price_usd_micros_per_hour=price)
+
+    def _no_rates(self, error: CyxWizError) -> None:
+        self.rates.setText(tr("What others get is not known just now.") + " " + error.what)
 
     def _take(self, settings: dict[str, Any]) -> None:
         if not self.price.line.isModified():

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Accounts:
-    """``offers.list``, ``account.show``."""
+    """``offers.list``, which nodes ask as ``node.rates``; ``account.show``."""
 
     def __init__(self, context: Context, follower: Follower) -> None:
         self._context = context

@@ -95,6 +95,7 @@ class Coordinator:
         yield "node.heartbeat", handler(Heartbeat, node, self.registry.heartbeat, ended=True)
         yield "node.leave", handler(LeaveRequest, node, self.registry.leave, ended=True)
         yield "node.earnings", handler(EarningsRequest, node, self.registry.earnings)
+        yield "node.rates", handler(OffersRequest, node, self.accounts.offers)
         yield "job.report", handler(StateReport, node, self.reports.report, ended=True)
         yield "job.quote", handler(QuoteRequest, engine, self.orders.quote)
         yield "job.submit", handler(SubmitRequest, engine, self.orders.submit)

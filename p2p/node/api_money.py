@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p.core.earnings import Pay
 from p2p.core.limits import EARNINGS_LISTED_MAX
+from p2p.core.messages.jobs import OfferList, OffersRequest
 from p2p.core.messages.nodes import Earning
 from p2p.core.money import Asset
 from p2p.core.projection import (
@@ -38,7 +39,7 @@ class MoneyApi:
 
     def handlers(self) -> Mapping[str, Handler]:
         """By method name."""
-        return {"earnings": self.earnings, "projection": self.projection}
+        return {"earnings": self.earnings, "projection": self.projection, "rates": self.rates}
 
     def earned(self) -> Json:
         """Today, seven days, in review, unpaid, lifetime; as of the last answer of the coordinator."""
@@ -52,6 +53,22 @@ class MoneyApi:
         limit = count_of(params, "limit", 50, 1, EARNINGS_LISTED_MAX)
         found = await fetch(self._agent.link, limit, seconds_of(params, "since_s"))
         return [earning_json(each) for each in found]
+
+    async def rates(self, params: Params) -> Json:
+        """What an hour of each GPU class pays before the fee, how many nodes offer it, and which of them this
+        machine has."""
+        own = self._agent.survey.capacity.classes
+        found = await self._agent.link.call("node.rates", OffersRequest(), OfferList)
+        return [
+            {
+                "gpu_class": offer.gpu_class,
+                "usd_micros_per_hour": offer.usd_micros_per_hour,
+                "nodes_online": offer.nodes_online,
+                "nodes_free": offer.nodes_free,
+                "own": offer.gpu_class in own,
+            }
+            for offer in found.offers
+        ]
 
     async def projection(self, params: Params) -> Json:
         """What may come, by the last ``days``; and what it costs in electricity."""

@@ -30,6 +30,11 @@ class Capacity:
         return max(1, len(self.hardware.gpus))
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of what is on offer."""
+        return tuple(sorted({gpu.gpu_class for gpu in self.hardware.gpus})) or (CPU_CLASS,)
+
+    @property
     def networks(self) -> tuple[NetworkMode, ...]:
         """What an advert says about the internet."""
         return (NetworkMode.NONE, NetworkMode.OUTBOUND) if self.outbound else (NetworkMode.NONE,)

@@ -20,6 +20,7 @@ from p2p.node.cli_hardware import hardware
 from p2p.node.cli_jobs import jobs, stop_job
 from p2p.node.cli_login import login
 from p2p.node.cli_money import balance, withdraw
+from p2p.node.cli_rates import rates
 from p2p.node.cli_settings import set_
 from p2p.node.cli_support import autostart, log, support_bundle
 from p2p.node.cli_switch import finish, off, on, pause
@@ -35,7 +36,7 @@ def node() -> None:
 _COMMANDS: tuple[click.Command, ...] = (
     *(check, fix, set_, on, finish, off, pause),
     *(jobs, stop_job, answer, hardware),
-    *(login, earnings, balance, withdraw),
+    *(login, earnings, rates, balance, withdraw),
     *(log, support_bundle, autostart),
 )
 for _command in _COMMANDS:

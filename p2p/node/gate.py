@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2p.core.errors import CyxWizError, UserError
-from p2p.core.jobspec import CPU_CLASS
 from p2p.core.limits import PAUSE_MAX_S, SAMPLE_INTERVAL_S
 from p2p.core.messages.nodes import Assignment
 from p2p.core.money import format_usd
@@ -91,9 +90,8 @@ class Gate:
 
     def _offer(self) -> str:
         agent = self._agent
-        classes = sorted({gpu.gpu_class for gpu in agent.survey.capacity.hardware.gpus}) or [CPU_CLASS]
         price = format_usd(agent.settings.min_price_usd_micros_per_hour)
-        return f"{', '.join(classes)} at {price} an hour or more"
+        return f"{', '.join(agent.survey.capacity.classes)} at {price} an hour or more"
 
     # -- what the owner wants
 

@@ -331,6 +331,12 @@ async def mended(params: dict[str, Any]) -> AsyncGenerator[Any, None]:
     yield {"row": CHECKS[0]}
 
 
+RATES = [
+    {"gpu_class": "rtx4090", "usd_micros_per_hour": 400_000, "nodes_online": 5, "nodes_free": 2, "own": True},
+    {"gpu_class": "cpu", "usd_micros_per_hour": 60_000, "nodes_online": 3, "nodes_free": 3, "own": False},
+]
+
+
 def streams() -> dict[str, Any]:
     """What it streams."""
     return {"log": log_lines, "news": no_news, "fix": mended}
@@ -350,6 +356,7 @@ def answers() -> dict[str, Any]:
         "settings": SETTINGS,
         "set": {"settings": SETTINGS, "at_next_start": []},
         "projection": PROJECTION,
+        "rates": RATES,
         "hardware": HARDWARE,
         "readings": readings,
         "autostart": {"on": True, "how": "systemd", "place": "/etc/x"},

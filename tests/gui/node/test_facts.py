@@ -13,12 +13,13 @@ from node_gui.earned import DAYS_SHOWN, MONTHS_SHOWN, bars, earned_row, pay_word
 from node_gui.machine import gpu_cards, gpu_series, machine_facts, offered_after, use_series
 from node_gui.moving import check_covered, withdrawn_words
 from node_gui.outlook import outlook_lines
+from node_gui.rates import own_rates
 from node_gui.standing import standing
 from node_gui.telling import number_of, telling
 from p2p.core.earnings import By
 from p2p.core.errors import UserError
 from p2p.core.money import Asset
-from p2p.testing.node_answers import PROJECTION
+from p2p.testing.node_answers import PROJECTION, RATES
 from p2p.testing.node_machine import GPUS, HARDWARE, sample
 
 NOW_S = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
@@ -219,3 +220,9 @@ def test_moving_money_in_words() -> None:
     check_covered(2, None, Asset.USDC)
     found = {"withdrawn": [{"asset": "usdc", "units": 1_500_000, "signature": "5VERv8NMvzbJMEkV8xnrLk"}]}
     assert withdrawn_words(found) == "1.500000 USDC withdrawn, transaction 5VERv8NMvzbJMEkV…."
+
+
+def test_what_others_of_the_class_get() -> None:
+    said = "rtx4090 pays $0.40 an hour before the fee; 5 nodes offer it, 2 are free."
+    assert own_rates(RATES) == said
+    assert own_rates([]) == "There is no rate for what this machine has: no job comes."

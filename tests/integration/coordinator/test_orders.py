@@ -256,8 +256,10 @@ async def test_a_waiting_job_says_why(still_world: Any) -> None:
 async def test_offers_show_what_is_free(still_world: Any) -> None:
     buyer = still_world.stranger()
     await buyer.login()
-    await still_world.node(gpus=(GpuInfo("g", "RTX 4090", "rtx4090", 24 * GIB),)).join()
+    node = still_world.node(gpus=(GpuInfo("g", "RTX 4090", "rtx4090", 24 * GIB),))
+    await node.join()
     offers = (await buyer.call("offers.list", OffersRequest(), OfferList)).offers
+    assert (await node.call("node.rates", OffersRequest(), OfferList)).offers == offers
     assert (offers[0].gpu_class, offers[0].nodes_online, offers[0].nodes_free) == ("rtx4090", 1, 1)
     assert (offers[0].vram_max_bytes, offers[0].usd_micros_per_hour) == (24 * GIB, 400_000)
     assert {offer.nodes_online for offer in offers[1:]} == {0}

@@ -18,6 +18,7 @@ from p2p.core.jobspec import JobConfig, JobSpec
 from p2p.core.limits import CHUNK_BYTES
 from p2p.core.manifest import FileEntry, Manifest, make_manifest
 from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply, LoginRequest
+from p2p.core.messages.jobs import Offer, OfferList
 from p2p.core.messages.nodes import (
     Assignment,
     AssignReply,
@@ -92,6 +93,7 @@ class Coordinator:
             "node.heartbeat": self._heartbeat,
             "node.leave": self._leave,
             "node.earnings": self._earnings,
+            "node.rates": self._rates,
             "job.report": self._report,
         }
         for method, handler in handlers.items():
@@ -146,6 +148,10 @@ class Coordinator:
         self.held = request.held
         self._notify()
         return encode(RegisterReply(HEARTBEAT_S, 45.0, self._leases(request.held), tuple(self.stop)))
+
+    async def _rates(self, call: Call) -> bytes:
+        self._check_login()
+        return encode(OfferList((Offer("cpu", 3, 1, 0, 60_000), Offer("rtx4090", 1, 0, 2**34, 400_000))))
 
     async def _heartbeat(self, call: Call) -> bytes:
         self._check_login()

@@ -211,6 +211,9 @@ async def test_a_window_watches_and_hears_the_news(
         (earned,) = seen[-1]["earned"]["assets"]
         assert (earned["lifetime_units"], earned["today_units"], earned["unpaid_units"]) == (90, 90, 0)
         await client.call("set", {"electricity_usd_micros_per_kwh": 300_000, "watts": 400})
+        (cpu, other) = await client.call("rates", {})
+        assert (cpu["gpu_class"], cpu["usd_micros_per_hour"], cpu["nodes_online"]) == ("cpu", 60_000, 3)
+        assert (cpu["own"], other["own"]) == (True, False)
         projection = await client.call("projection", {"days": 7})
         assert projection["assets"][0]["per_month_units"] == 90 * 30
         electricity = projection["electricity"]

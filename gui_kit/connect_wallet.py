@@ -185,13 +185,18 @@ class ConnectWallet(QWidget):
         arguments = ("wallet", "import") if importing else ("wallet", "create", "--yes")
         secrets = (words, password) if importing else (password,)
         self.forget()
-        self.connect_button.set_busy(True)
+        self._set_busy(True)
         child = Child(self, self._home.root, KEYSTORES, arguments, secrets)
         child.succeeded.connect(lambda printed: self._made(printed, password, importing))
         child.failed.connect(self._fail)
 
+    def _set_busy(self, busy: bool) -> None:
+        """While a keystore is being made nobody goes elsewhere: its words could not be shown then."""
+        if (window := self.window()) is not None:
+            window.setEnabled(not busy)
+
     def _made(self, printed: str, password: str, imported: bool) -> None:
-        self.connect_button.set_busy(False)
+        self._set_busy(False)
         if imported:
             self.refresh()
             self._unlock(password)
@@ -235,7 +240,7 @@ class ConnectWallet(QWidget):
         self.connected.emit(found)
 
     def _fail(self, error: CyxWizError) -> None:
-        self.connect_button.set_busy(False)
+        self._set_busy(False)
         self._say(" ".join(error.lines()))
 
     def _filled(self, field: Field, text: str, problem: str) -> bool:

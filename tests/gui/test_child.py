@@ -176,7 +176,7 @@ def open_dialog(qtbot: QtBot, parent: QWidget, home: Home, done: list[Any]) -> W
 
 
 def test_a_wrong_password_is_said_and_can_be_mended(
-    qtbot: QtBot, parent: QWidget, home: Home, engine: ScriptedAgent, keystore: str, mode: Mode
+    qtbot: QtBot, parent: QWidget, home: Home, engine: ScriptedAgent, keystore: str
 ) -> None:
     done: list[Any] = []
     dialog = open_dialog(qtbot, parent, home, done)

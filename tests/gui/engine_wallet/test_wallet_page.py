@@ -247,7 +247,7 @@ def test_a_job_of_the_history_is_opened(open_window: Open, qtbot: QtBot) -> None
 
 
 def test_a_wallet_is_made_its_words_asked_for_and_connected(
-    open_window: Open, engine: ScriptedAgent, home: Home, qtbot: QtBot, mode: Mode
+    open_window: Open, engine: ScriptedAgent, home: Home, qtbot: QtBot
 ) -> None:
     """The real commands make the keystore and log in; the agent is scripted and has no login text."""
     from gui_kit.phrase import PhraseDialog

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PyQt6.QtCore import QTimer
 from PyQt6.QtGui import QHideEvent, QShowEvent
 from PyQt6.QtWidgets import QCheckBox, QGridLayout
@@ -14,23 +13,22 @@ from gui_kit.boxes import Card, KeyValues, column, row
 from gui_kit.frame import Frame
 from gui_kit.labels import Label
 from gui_kit.page import Page
-from gui_kit.plot_view import PlotView
 from gui_kit.segments import Segments
-from gui_kit.tokens import GRID_PX, MARGIN_PX
+from gui_kit.tokens import GRID_PX
 from gui_kit.words import tr
 from node_gui.machine import (
     GpuCard,
-    Series,
     Span,
     gpu_cards,
-    gpu_series,
     machine_facts,
     offered_after,
     spans,
-    use_series,
 )
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.errors import CyxWizError
+
+if TYPE_CHECKING:
+    from node_gui.machine_plots import MachinePlots
 
 _EVERY_S = 5.0
 _KEPT_EVERY_MS = 60_000
@@ -54,10 +52,9 @@ class HardwarePage(Page):
         self.span = Segments(tr("Time shown"), [(span.key, span.word) for span in spans()])
         self.span.show_key(self._span.key)
         self.span.chosen.connect(self._choose_span)
-        self.use = PlotView(tr("CPU and memory in %"), tr("time"))
-        self.gpu_plots: dict[str, PlotView] = {}
+        self.plots: MachinePlots | None = None
         self.cards: dict[str, _GpuBox] = {}
-        self._gpus, self._plots = QGridLayout(), column(spacing_px=MARGIN_PX)
+        self._gpus, self._place = QGridLayout(), column()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._ask_readings)
         self._build()
@@ -87,8 +84,7 @@ class HardwarePage(Page):
         self.body.addLayout(self._gpus)
         self.body.addWidget(Card(tr("The machine"), self.facts, self.problems))
         self.body.addLayout(row(Label(tr("Over time"), "title"), None, self.span))
-        self._plots.addWidget(self.use)
-        self.body.addLayout(self._plots)
+        self.body.addLayout(self._place)
         self.body.addStretch(1)
 
     def _begin_anew(self) -> None:
@@ -124,13 +120,17 @@ class HardwarePage(Page):
         self._draw()
 
     def _draw(self) -> None:
-        if not self._hardware:
-            return
-        now_s, unit_s, points = SYSTEM_CLOCK.now_s(), self._span.unit_s, list(self._points)
-        cpus, memory = self._hardware["cpu_count"], self._hardware["memory_bytes"]
-        _set(self.use, use_series(points, now_s, unit_s, cpus, memory))
-        for field, plot in self.gpu_plots.items():
-            _set(plot, gpu_series(points, now_s, unit_s, self._hardware["gpus"], field))
+        if self._hardware:
+            plots = self._the_plots()
+            plots.draw(list(self._points), SYSTEM_CLOCK.now_s(), self._span, self._hardware)
+
+    def _the_plots(self) -> MachinePlots:
+        if self.plots is None:
+            from node_gui.machine_plots import MachinePlots
+
+            self.plots = MachinePlots()
+            self._place.addWidget(self.plots)
+        return self.plots
 
     def _show_hardware(self, hardware: dict[str, Any]) -> None:
         first, self._hardware = not self._hardware, hardware
@@ -146,10 +146,6 @@ class HardwarePage(Page):
                 self.cards[card.uuid] = _GpuBox(card, self._offer)
                 self._gpus.addWidget(self.cards[card.uuid], at // _ACROSS, at % _ACROSS)
             self.cards[card.uuid].show_card(card)
-        if cards and not self.gpu_plots:
-            for field, name in _gpu_plots():
-                self.gpu_plots[field] = PlotView(name, tr("time"))
-                self._plots.addWidget(self.gpu_plots[field])
         if first:
             self._draw()
         self.show_content()
@@ -190,20 +186,6 @@ class _GpuBox(Card):
         self.offered.setChecked(card.offered)
         for name, value in card.facts:
             self._facts.set(name, value)
-
-
-def _gpu_plots() -> tuple[tuple[str, str], ...]:
-    return (
-        ("utilisation_percent", tr("GPU use in %")),
-        ("memory_used_bytes", tr("GPU memory in %")),
-        ("temperature_c", tr("GPU temperature in °C")),
-        ("power_w", tr("GPU power in W")),
-    )
-
-
-def _set(plot: PlotView, series: Series) -> None:
-    for name, (xs, ys) in series.items():
-        plot.set_series(name, np.array(xs, dtype=np.float64), np.array(ys, dtype=np.float64))
 
 
 _NOTHING: dict[str, Any] = {

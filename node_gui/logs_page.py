@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtWidgets import QFileDialog
 
 from gui_kit.buttons import Button
 from gui_kit.feed import Feed
 from gui_kit.frame import Frame
-from gui_kit.log_view import LogView
 from gui_kit.page import Page
 from gui_kit.words import bytes_text, tr
 from p2p.core.errors import CyxWizError
+
+if TYPE_CHECKING:
+    from gui_kit.log_view import LogView
 
 
 class LogsPage(Page):
@@ -23,20 +25,18 @@ class LogsPage(Page):
         bundle = Button(tr("Support bundle"), "plain", "lifebuoy")
         super().__init__(tr("Logs"), "text-box-outline", action=bundle)
         self._frame = frame
-        self.view = LogView()
-        self.body.addWidget(self.view, 1)
-        self.view.saved.connect(lambda path: frame.toasts.show(tr("Saved as {path}", path=path)))
-        self.view.save_failed.connect(lambda words: frame.toasts.show(words, "danger"))
+        self.view: LogView | None = None
         bundle.clicked.connect(self._ask_where)
         self.show_loading(tr("Reading the agent's log"))
         self._feed: Feed | None = None
 
     def reload(self) -> None:
         if self._feed is None:
+            view = self._the_view()
             self._feed = feed = self._frame.link.follow(self, "log", every=True, follow=True)
             feed.hold_room()
             feed.item.connect(self._take)
-            feed.restarted.connect(self.view.clear)
+            feed.restarted.connect(view.clear)
             feed.failed.connect(self._fail)
 
     def write_bundle(self, path: Path) -> None:
@@ -45,11 +45,24 @@ class LogsPage(Page):
 
     # -- inside
 
+    def _the_view(self) -> LogView:
+        """Made when the page is first opened: what draws it takes a while to load."""
+        if self.view is None:
+            from gui_kit.log_view import LogView
+
+            toasts = self._frame.toasts
+            self.view = view = LogView()
+            view.saved.connect(lambda path: toasts.show(tr("Saved as {path}", path=path)))
+            view.save_failed.connect(lambda words: toasts.show(words, "danger"))
+            self.body.addWidget(view, 1)
+        return self.view
+
     def _take(self, item: dict[str, Any]) -> None:
+        view = self._the_view()
         if item["anew"]:
-            self.view.mark(tr("the log begins anew"))
+            view.mark(tr("the log begins anew"))
         feed = self._feed
-        self.view.append(item["lines"], None if feed is None else feed.give_room)
+        view.append(item["lines"], None if feed is None else feed.give_room)
         self.show_content()
 
     def _fail(self, error: CyxWizError) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC
 from typing import Any
 
@@ -226,3 +228,10 @@ def test_what_others_of_the_class_get() -> None:
     said = "rtx4090 pays $0.40 an hour before the fee; 5 nodes offer it, 2 are free."
     assert own_rates(RATES) == said
     assert own_rates([]) == "There is no rate for what this machine has: no job comes."
+
+
+def test_the_window_does_not_wait_for_what_draws_plots_and_logs() -> None:
+    program = "import sys, node_gui.app; print('numpy' in sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "False"

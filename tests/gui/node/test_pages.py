@@ -237,8 +237,10 @@ def test_hardware_over_time_and_which_gpus_are_offered(
     go(window, "Hardware", qtbot)
     page = window.page()
     assert isinstance(page, HardwarePage)
-    qtbot.waitUntil(lambda: "power_w" in page.gpu_plots and len(page.gpu_plots["power_w"].series) == 2)
-    assert len(page.use.series["CPU"]) == 300, "each sample once"
+    qtbot.waitUntil(lambda: page.plots is not None and bool(page.plots.use.series))
+    assert page.plots is not None
+    qtbot.waitUntil(lambda: len(page.plots.use.series["CPU"]) == 300)  # type: ignore[union-attr]
+    assert {len(plot.series) for plot in page.plots.gpu.values()} == {2}
     assert audit.problems(window) == []
     page.cards["GPU-bbbb"].offered.click()
     qtbot.waitUntil(lambda: ("set", {"gpus": []}) in node_agent.asked)
@@ -256,8 +258,9 @@ def test_a_machine_without_a_gpu_shows_its_processors(
     go(window, "Hardware", qtbot)
     page = window.page()
     assert isinstance(page, HardwarePage)
-    qtbot.waitUntil(lambda: len(page.use.series) == 2)
-    assert page.gpu_plots == {}
+    qtbot.waitUntil(lambda: page.plots is not None)
+    assert page.plots is not None
+    assert (len(page.plots.use.series), page.plots.gpu) == (2, {})
     assert "There is no NVIDIA driver." in texts(page)
     assert audit.problems(window) == []
 
@@ -268,7 +271,7 @@ def test_the_log_is_followed_and_the_bundle_says_what_is_in_it(
     go(window, "Logs", qtbot)
     page = window.page()
     assert isinstance(page, LogsPage)
-    qtbot.waitUntil(lambda: page.view.store.end == 60)
+    qtbot.waitUntil(lambda: page.view is not None and page.view.store.end == 60)
     page.write_bundle(home.root / "bundle.zip")
     qtbot.waitUntil(lambda: any("status.json" in text for text in texts(window)))
     node_agent.answers["support_bundle"] = AWAY

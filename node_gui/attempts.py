@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gui_kit.states import NODE_PHASES, PAYS, Look, look
-from gui_kit.words import bytes_text, duration_text, short_id, tr
+from gui_kit.words import bytes_text, duration_text, short_id, time_text, tr
 from p2p.core.money import Asset, format_amount
 
 LIVE = frozenset({"assigned", "staging", "installing", "running", "exited", "collecting", "delivering"})
@@ -107,6 +107,19 @@ def how_far(attempt: AttemptRow) -> tuple[str, float | None]:
     if attempt.run_seconds:
         return tr("ran {ran}", ran=duration_text(attempt.run_seconds)), None
     return "", None
+
+
+def dispute_words(job: Mapping[str, Any]) -> str:
+    """What the buyer disputes, and what to do about it; empty without a dispute."""
+    found = job.get("dispute")
+    if not found:
+        return ""
+    what = tr("The buyer disputes this job ({state}): {reason}", state=found["state"], reason=found["reason"])
+    if found["decided_units"] is not None:
+        return what
+    until = time_text(found["decide_until_s"])
+    return tr("{what}\nThe arbiter decides until {time}. What you say to it, once: cyxwiz-node answer {job} "
+              "--text …", what=what, time=until, job=short_id(job["job_id"]).rstrip("…"))  # fmt: skip
 
 
 def limits_of(job: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -29,6 +29,7 @@ from node_gui.earned import (
     periods_of,
 )
 from node_gui.figures_row import FiguresRow
+from node_gui.outlook import power_line
 from node_gui.withdraw_dialog import WithdrawDialog
 from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.earnings import By
@@ -36,9 +37,11 @@ from p2p.core.errors import CyxWizError
 from p2p.core.limits import EARNINGS_LISTED_MAX
 from p2p.core.money import Asset, format_amount
 from p2p.core.paths import Home
+from p2p.core.projection import MONTH_DAYS
 from p2p.local.earnings_csv import jobs_csv, periods_csv
 
 _EVERY_S = 15.0
+_POWER_EVERY_S = 60.0
 _BY_JOB = "job"
 _ROWS_MIN = 6
 
@@ -105,6 +108,7 @@ class EarningsPage(Page):
         self.periods: Table[PeriodRow] = Table(tr("Earned by period"), period_columns(), descending=True)
         self.bars = BarsView(tr("Earned by period, as bars"))
         self._note = Label("", "muted")
+        self.power = Label("", "muted", wrap=True)
         self.export = Button(tr("Save as CSV"), "plain", "content-save-outline")
         self._build()
         self.by.chosen.connect(self._choose_by)
@@ -113,6 +117,8 @@ class EarningsPage(Page):
         withdraw.clicked.connect(self.withdraw)
         frame.link.status_changed.connect(lambda: self.figures.show_earned(frame.link.status))
         self.show_loading(tr("Asking the coordinator what was earned"))
+        outlook = frame.link.poll(self, "projection", every_s=_POWER_EVERY_S, days=MONTH_DAYS)
+        outlook.item.connect(self._show_power)
         self._feed = frame.link.poll(self, "earnings", every_s=_EVERY_S, limit=EARNINGS_LISTED_MAX)
         self._feed.item.connect(self._show_earnings)
         self._feed.failed.connect(self._show_problem)
@@ -152,6 +158,8 @@ class EarningsPage(Page):
         self._tables.addWidget(self.jobs)
         self._tables.addWidget(self.periods)
         self.body.addWidget(self.figures)
+        self.body.addWidget(self.power)
+        self.power.hide()
         self.body.addLayout(row(self.by, self.assets, self._note, None, self.export, spacing_px=4 * HALF_PX))
         self.body.addWidget(self._plot)
         self.body.addWidget(self._tables, 1)
@@ -168,6 +176,10 @@ class EarningsPage(Page):
             return
         self._show_chosen()
         self.show_content()
+
+    def _show_power(self, found: dict[str, Any]) -> None:
+        self.power.setText(power_line(found.get("electricity")))
+        self.power.setVisible(bool(self.power.text()))
 
     def _show_chosen(self) -> None:
         by = self.by.key()

@@ -16,7 +16,7 @@ from gui_kit.labels import Label, StateLabel
 from gui_kit.page import Page
 from gui_kit.tokens import MARGIN_PX
 from gui_kit.words import bytes_text, time_text, tr
-from node_gui.attempts import AttemptRow, attempt_row, how_far, limits_of
+from node_gui.attempts import AttemptRow, attempt_row, dispute_words, how_far, limits_of
 from p2p.core.errors import CyxWizError
 from p2p.core.limits import JOBS_LISTED_MAX
 from p2p.core.money import format_amount
@@ -105,8 +105,9 @@ class JobPage(Page):
         self.far.setVisible(bool(words))
         self.bar.setVisible(share is not None)
         self.bar.setValue(int(_STEPS * (share or 0)))
-        self.detail.setText(attempt.detail)
-        self.detail.setVisible(bool(attempt.detail))
+        detail = "\n".join(text for text in (attempt.detail, dispute_words(job)) if text)
+        self.detail.setText(detail)
+        self.detail.setVisible(bool(detail))
         self.stop.setEnabled(attempt.is_live)
         self._show_pay(attempt, job["pay"])
         self._show_facts(job)

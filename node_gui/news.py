@@ -8,6 +8,7 @@ from typing import Any
 
 from PyQt6.QtCore import QObject
 
+from gui_kit.feed import Feed
 from gui_kit.frame import Frame
 from gui_kit.notify import Notifier
 from gui_kit.preferences import Preferences
@@ -26,9 +27,18 @@ class News(QObject):
         super().__init__(frame)
         self._frame, self._kept = frame, preferences
         self._notifier = Notifier(frame, tray.icon)
-        after = number_of(preferences.get(CURSOR))
-        known: dict[str, Any] = {} if after is None else {"after": after}
-        self._feed = frame.link.follow(self, "news", every=True, **known)
+        self._feed: Feed | None = None
+        frame.link.status_changed.connect(self._follow)
+
+    def _follow(self) -> None:
+        """From the first status on, which says how far the news are: what was before is told to nobody."""
+        newest = self._frame.link.status.get("news")
+        if self._feed is not None or newest is None:
+            return
+        if number_of(self._kept.get(CURSOR)) is None:
+            self._kept.set(CURSOR, str(newest))
+        after = number_of(self._kept.get(CURSOR))
+        self._feed = self._frame.link.follow(self, "news", every=True, after=after)
         self._feed.item.connect(self._take)
 
     def _take(self, item: dict[str, Any]) -> None:

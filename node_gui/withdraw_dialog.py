@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QComboBox, QDialog, QProgressBar, QWidget
 
 from gui_kit.boxes import KeyValues, column, row
@@ -44,6 +43,7 @@ class WithdrawDialog(QDialog):
         self._payout = status.get("payout") or {}
         self._escrow: dict[Asset, int] = {}
         self._command: Child | None = None
+        self._withdraws = False
         self.setWindowTitle(tr("Withdraw"))
         self.setWindowModality(Qt.WindowModality.WindowModal)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -79,6 +79,7 @@ class WithdrawDialog(QDialog):
         arguments = ("withdraw", amount, "--asset", self._asset().value, "--yes")
         password = self.password.line.text()
         self.password.line.clear()
+        self._withdraws = True
         self._run(arguments, self._done, password)
 
     def fill_all(self) -> None:
@@ -87,14 +88,12 @@ class WithdrawDialog(QDialog):
         self._show_after()
 
     def reject(self) -> None:
+        """Away with it; a withdrawal that is under way is ended first."""
         if self._command is not None:
             self._command.cancel()
+        if self._withdraws:
+            self.done_with.emit(tr("Ended. What was signed before stays done: look at the balance."))
         super().reject()
-
-    def closeEvent(self, event: QCloseEvent | None) -> None:
-        if self._command is not None:
-            self._command.cancel()
-        super().closeEvent(event)
 
     # -- inside
 
@@ -153,6 +152,7 @@ class WithdrawDialog(QDialog):
 
     def _rest(self) -> None:
         self._command = None
+        self._withdraws = False
         self.busy.hide()
         for button in (self.yes, self.everything):
             button.set_busy(False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from node_gui.attempts import attempt_row, how_far, limits_of
+from node_gui.attempts import attempt_row, dispute_words, how_far, limits_of
 from node_gui.checks import check_of, in_order, title_of, verdict
 from node_gui.earned import DAYS_SHOWN, MONTHS_SHOWN, bars, earned_row, pay_words, periods_of
 from node_gui.machine import gpu_cards, gpu_series, machine_facts, offered_after, use_series
@@ -95,6 +95,15 @@ def test_what_an_attempt_earned() -> None:
     assert attempt_row(job(pay=pay | {"estimate": False, "state": None})).pay_look is None
     assert attempt_row(job(pay=pay | {"net_units": None})).earned == "–"
     assert attempt_row(job()).earned == "–"
+
+
+def test_a_dispute_in_words() -> None:
+    found = {"state": "open", "reason": "no files", "decide_until_s": NOW_S, "decided_units": None}
+    words = dispute_words(job(dispute=found))
+    assert words.startswith("The buyer disputes this job (open): no files\nThe arbiter decides until ")
+    assert words.endswith(f"cyxwiz-node answer {'a' * 12} --text …")
+    assert "arbiter" not in dispute_words(job(dispute=found | {"decided_units": 5}))
+    assert dispute_words(job()) == ""
 
 
 def test_what_a_sandbox_allows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from gui_kit import audit
 from gui_kit.buttons import Button
 from gui_kit.dialogs import Confirm
 from gui_kit.frame import FIRST_SIZE, SMALLEST_SIZE, Frame
+from gui_kit.preferences import Preferences
 from gui_kit.theme import Mode
 from node_gui.earnings_page import EarningsPage
 from node_gui.hardware_page import HardwarePage
@@ -23,6 +25,7 @@ from node_gui.home_page import HomePage
 from node_gui.job_page import JobPage
 from node_gui.jobs_page import JobsPage
 from node_gui.logs_page import LogsPage
+from node_gui.news import CURSOR
 from node_gui.window import NodeWindow
 from p2p.core.earnings import By
 from p2p.core.errors import EnvironmentFailure
@@ -130,6 +133,10 @@ def test_hostile_names_are_text(window: Frame, node_agent: ScriptedAgent, qtbot:
     assert audit.problems(window) == []
     for text in texts(window):
         assert all(character.isprintable() or character == "\n" for character in text)
+
+
+def _is_said(window: Frame, words: str) -> bool:
+    return words in texts(window)
 
 
 # -- home
@@ -294,16 +301,21 @@ def test_what_the_agent_can_mend_is_mended_by_a_click(
 def test_news_are_told_once_over_restarts(
     window: NodeWindow, node_agent: ScriptedAgent, home: Home, qtbot: QtBot
 ) -> None:
+    told = [(8, "job_paid", "Paid: one."), (9, "availability", "Jobs are taken.")]
+
     async def news(params: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        for number in range(int(params.get("after", 0)) + 1, 3):
-            kind, words = (
-                ("job_paid", "Paid: digits.") if number == 1 else ("availability", "Jobs are taken.")
-            )
-            yield {"number": number, "at_s": 0.0, "kind": kind, "words": words, "job_id": f"{3:032x}"}
+        for number, kind, words in told:
+            if number > params["after"]:
+                yield {"number": number, "at_s": 0.0, "kind": kind, "words": words, "job_id": f"{3:032x}"}
         await trio.sleep_forever()
 
+    qtbot.waitUntil(lambda: node_agent.count("news") > 0)
+    assert Preferences(home.root / "window.ini").get(CURSOR) == "7", "what was before is told to nobody"
     node_agent.streams["news"] = news
-    node_agent.stop()
-    node_agent.start()
-    qtbot.waitUntil(lambda: "Paid: digits." in texts(window), timeout=20_000)
-    assert texts(window).count("Paid: digits.") == 1
+    for words in ("Paid: one.", "Paid: two."):
+        node_agent.stop()
+        node_agent.start()
+        qtbot.waitUntil(partial(_is_said, window, words), timeout=20_000)
+        told.append((10, "job_paid", "Paid: two."))
+    assert texts(window).count("Paid: one.") == 1
+    assert texts(window).count("Paid: two.") == 1

@@ -25,7 +25,8 @@ class Evidence:
 
     def signature(self, explained: Collection[str] = ()) -> str:
         """The transaction to look at first, if there is one; not one of those explained."""
-        found = [landing.signature for landing in self.missing] + [t.signature for t in self.unknown]
+        found = [landing.signature for landing in self.missing if landing.moves_money]
+        found += [transfer.signature for transfer in self.unknown]
         return next((signature for signature in found if signature not in explained), "")
 
 
@@ -42,6 +43,8 @@ async def evidence_of(db: Database, history: History, account: Account) -> Evide
     posted, of_account = await db.run(lambda tx: _posted(tx, signatures, account))
     missing = [m for m in reversed(found) if not m.failed and m.signature not in posted]
     landings = [landing for landing in await history.landings(missing) if landing.movements]
+    if not any(landing.moves_money for landing in landings):
+        landings = []  # a claim alone is never posted
     whole = len(found) < HISTORY_ENTRIES_MAX
     return Evidence(landings, [t for t in of_account if t.signature not in signatures] if whole else [])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import trio
+
 from coordinator.domain import ledger as rules
 from coordinator.service.context import Context
 from coordinator.service.follower import Follower
@@ -11,7 +13,7 @@ from coordinator.store import rates
 from coordinator.store.database import Row, Tx
 from coordinator.store.records import LoginRow
 from p2p.core.errors import EnvironmentFailure
-from p2p.core.limits import LEDGER_FRESH_S, NODE_SILENT_S, POSTINGS_LISTED_MAX
+from p2p.core.limits import LEDGER_FRESH_S, LEDGER_WAIT_S, NODE_SILENT_S, POSTINGS_LISTED_MAX
 from p2p.core.messages.jobs import (
     AccountRequest,
     Offer,
@@ -50,7 +52,9 @@ class Accounts:
     async def show(self, login: LoginRow, request: AccountRequest) -> PostingList:
         """The wallet's ledger lines, newest first, after a look at what happened on chain."""
         try:
-            await self._follower.follow(fresh_s=LEDGER_FRESH_S)
+            # One that has much to read, such as at its first start, goes on without us.
+            with trio.move_on_after(LEDGER_WAIT_S):
+                await self._follower.follow(fresh_s=LEDGER_FRESH_S)
         except EnvironmentFailure as error:
             logger.info("history of %s: %s", login.wallet, error.what)
         limit = max(1, min(request.limit, POSTINGS_LISTED_MAX))

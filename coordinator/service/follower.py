@@ -61,6 +61,8 @@ class History:
             yield await self.landings(mentions), None
         first = await self._mentions("", head.read_signature, min_slot)
         starts: list[str] = []
+        if first:  # a node that is behind would say that there is nothing older than what it does not know
+            min_slot = max(min_slot, first[0].slot)
         page = first
         while len(page) == LEDGER_PAGE_MAX and len(starts) < LEDGER_PAGES_MAX:
             starts.append(page[-1].signature)

@@ -34,6 +34,7 @@ from p2p.core.limits import (
     LEDGER_LINKS_PER_ROUND_MAX,
     LEDGER_LOOK_AGAIN_S,
     LEDGER_LOOKS_MAX,
+    LEDGER_STALLED_S,
     LEDGER_UNPOSTED_MAX,
 )
 from p2p.core.money import Asset
@@ -44,6 +45,7 @@ Subject = tuple[str, str]
 """What an alarm is about: an account and its asset, or something that has none."""
 
 CHAIN_OF_HASHES = "chain of hashes", ""
+HISTORY = "history of the program", ""
 
 
 class Reconciler:
@@ -56,19 +58,33 @@ class Reconciler:
         self.follower = follower
         self._seen: Account | None = None
         self._verified_seq = 0
+        self._followed_at_s = clock.monotonic_s()
 
     async def run_once(self) -> int:
         """One round; how many alarms stand after it.
 
         :raises EnvironmentFailure: the chain or the database cannot be reached.
         """
-        await self.follower.follow()
+        await self._follow()
         wanted = await self._next_accounts()
         found = await self._explained(wanted)
         await self._db.run(lambda tx: self._keep(tx, wanted, found))
         await self._check_links()
         await self._check_unposted()
         return len(await self._db.run(lambda tx: tx.rows("ledger.alarms", limit=LEDGER_FOUND_MAX)))
+
+    async def _follow(self) -> None:
+        """A history that cannot be read for long is an alarm of its own: nothing else would be noticed."""
+        try:
+            await self.follower.follow()
+        except EnvironmentFailure as failure:
+            silent_s, text = self._clock.monotonic_s() - self._followed_at_s, failure.what
+            if silent_s >= LEDGER_STALLED_S:
+                words = f"the program's history cannot be read, so that nothing is compared: {text}"
+                await self._db.run(lambda tx: self._raise(tx, HISTORY, words))
+            raise
+        self._followed_at_s = self._clock.monotonic_s()
+        await self._db.run(lambda tx: self._clear(tx, {HISTORY}))
 
     async def _next_accounts(self) -> list[Account]:
         """The totals, whatever an alarm is about, and the accounts whose turn it is."""

@@ -68,6 +68,11 @@ class Landing:
     time_s: int | None
     movements: tuple[Movement, ...]
 
+    @property
+    def moves_money(self) -> bool:
+        """Whether anything moved, and not only will."""
+        return any(movement.asset is not None for movement in self.movements)
+
 
 @dataclass(frozen=True, slots=True)
 class _Learned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from solders.message import MessageV0
 from solders.transaction import VersionedTransaction
 
 from coordinator.domain.ledger import Transfer, escrow, user
+from coordinator.service.account_history import evidence_of
 from coordinator.service.audit import audit
 from coordinator.service.follower import Follower
 from coordinator.store import ledger
@@ -21,9 +23,11 @@ from p2p.chain.deploy import Operator
 from p2p.chain.faucet import faucet
 from p2p.chain.instructions import Settings
 from p2p.chain.keys import Signer, to_pubkey
+from p2p.chain.rpc import RpcError
 from p2p.chain.transaction import SignedTransaction
 from p2p.core.errors import EnvironmentFailure
 from p2p.core.ids import JobId, Wallet, new_job_id
+from p2p.core.messages.jobs import AccountRequest
 from p2p.core.money import Asset
 
 USDC = Asset.USDC
@@ -316,3 +320,59 @@ async def test_one_transaction_that_cannot_be_posted_holds_up_no_other(
     assert "no room for it" in left["reason"]
     assert await follower.follow() == 1
     await market.check()
+
+
+async def test_a_node_that_is_behind_leaves_out_no_page(market: Market, monkeypatch: Any) -> None:
+    """It would say that nothing is older than a transaction that it does not know."""
+    monkeypatch.setattr("coordinator.service.follower.LEDGER_PAGE_MAX", 2)
+    follower = market.world.coordinator.follower
+    await follower.follow()
+    for units in (3, 4, 5):
+        await market.chain.deposit(market.buyer, Asset.SOL, units)
+    call = market.chain._rpc.call
+
+    async def behind(method: str, *params: Any) -> Any:
+        options = params[1] if method == "getSignaturesForAddress" else {}
+        if "before" not in options:
+            return await call(method, *params)
+        if options.get("minContextSlot", 0):
+            raise RpcError(-32016, "Minimum context slot has not been reached", None)
+        return []
+
+    head = market.world.db.transact(ledger.head)
+    with monkeypatch.context() as patch:
+        patch.setattr(market.chain._rpc, "call", behind)
+        with pytest.raises(EnvironmentFailure):
+            await follower.follow()
+    assert market.world.db.transact(ledger.head) == head
+    await market.check()
+
+
+async def test_a_claim_is_no_transaction_that_the_ledger_lacks(market: Market) -> None:
+    job_id = await market.opened()
+    await market.send(market.claiming(job_id, 600), market.keys.coordinator)
+    follower = market.world.coordinator.follower
+    await follower.follow()
+    account = escrow(market.buyer.address, job_id), USDC
+    evidence = await evidence_of(market.world.db, follower.history, account)
+    assert (evidence.missing, evidence.unknown, evidence.signature()) == ([], [], "")
+
+
+async def test_whoever_asks_for_their_account_does_not_wait_for_all_of_a_long_history(
+    market: Market, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("coordinator.service.accounts.LEDGER_WAIT_S", 0.01)
+    coordinator = market.world.coordinator
+    await coordinator.follower.follow()
+    login = SimpleNamespace(wallet=market.buyer.address)
+
+    async def reads(task_status: trio.TaskStatus[None]) -> None:
+        async with coordinator.follower._lock:
+            task_status.started()
+            await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(reads)
+        found = await coordinator.accounts.show(login, AccountRequest(limit=5))
+        nursery.cancel_scope.cancel()
+    assert [posting.units for posting in found.postings] == [FUNDS]

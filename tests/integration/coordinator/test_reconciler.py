@@ -16,9 +16,10 @@ from coordinator.domain.ledger import Cause, Kind, user
 from coordinator.service.audit import audit
 from coordinator.store import ledger
 from coordinator.store.database import Database
+from p2p.chain.errors import chain_unexpected
 from p2p.chain.keys import Signer
-from p2p.core.errors import CyxWizError, ExitCode
-from p2p.core.limits import LEDGER_LATE_S
+from p2p.core.errors import CyxWizError, EnvironmentFailure, ExitCode
+from p2p.core.limits import LEDGER_LATE_S, LEDGER_STALLED_S
 from p2p.core.money import Asset
 from p2p.local.home import HOME_VARIABLE
 
@@ -252,3 +253,26 @@ async def test_a_job_or_a_person_that_the_ledger_does_not_know_is_found(still_wo
         ("chain", None),
     ]
     assert found.problems[0].signature == rows[0]["signature"]
+
+
+async def test_a_history_that_cannot_be_read_is_an_alarm_after_a_while(
+    still_world: Any, monkeypatch: Any
+) -> None:
+    """Such as one with a transaction that no node of ours understands: nobody else would notice."""
+    world = still_world
+    await world.buyer()
+    watch = world.coordinator.reconciler
+
+    async def unreadable(*_: object) -> list[Any]:
+        raise chain_unexpected("transaction SSS cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch.follower.history, "landings", unreadable)
+        for ahead_s, standing in ((0.0, []), (LEDGER_STALLED_S, ["history of the program"])):
+            world.clock.ahead_s += ahead_s
+            with pytest.raises(EnvironmentFailure):
+                await watch.run_once()
+            assert list(alarms(world)) == standing
+    (row,) = world.query("ledger.alarms", limit=9)
+    assert "transaction SSS cannot be read" in row["detail"]
+    assert await watch.run_once() == 0

@@ -8,7 +8,9 @@ import click
 from rich.text import Text
 
 from p2p.core.clock import SYSTEM_CLOCK
+from p2p.core.limits import JOBS_LISTED_MAX
 from p2p.local import cli as frame
+from p2p.local.home import find_home
 from p2p.node.availability import Switch
 from p2p.node.cli_common import agent_runs, ask, parse_span, short, when
 from p2p.node.cli_settings import change_offline
@@ -66,6 +68,8 @@ def _turn(switch: Switch, as_json: bool) -> None:
         _print(ask("switch", {"to": switch.value}), as_json)
         return
     settings = change_offline({"available": switch is Switch.AVAILABLE, "paused_until_s": 0.0})
+    if switch is Switch.OFF:
+        _tell_of_running()
     word = Switch.AVAILABLE if settings.available else Switch.OFF
     if as_json:
         frame.print_json({"switch": word.value})
@@ -78,3 +82,13 @@ def _print(found: dict[str, Any], as_json: bool) -> None:
         frame.print_json(found)
     else:
         frame.out.print(Text(f"{found['switch']}. {found['words']}"))
+
+
+def _tell_of_running() -> None:
+    """Jobs go on without an agent, and only an agent can end them."""
+    from p2p.node import offline
+
+    for job in frame.run_async(offline.jobs, find_home(), JOBS_LISTED_MAX):
+        if job["stop_means"]:
+            words = "goes on without the agent. To end it: cyxwiz-node run, and then cyxwiz-node off"
+            frame.err.print(Text(f"{short(job['job_id'])} {job['name']} {words}"))

@@ -208,8 +208,12 @@ class Jobs:
                 supervisor.order_over()
 
     async def give_up_all(self, reason: str) -> tuple[Supervisor, ...]:
-        """End every attempt that runs, as the seller's decision; which those are."""
-        running = tuple(found for found in self.supervisors() if found.record.phase.takes_slot)
+        """End every attempt that runs, as the seller's decision; which those are.
+
+        One that is being taken at this moment is among them.
+        """
+        async with self._accepting:
+            running = tuple(found for found in self.supervisors() if found.record.phase.takes_slot)
         for supervisor in running:
             await supervisor.give_up(reason)
         return running

@@ -1,7 +1,8 @@
 """Takes out of a text what is nobody's business: keys in whatever form, phrases, passwords in addresses.
 
 Meant for a support bundle. It takes out too much rather than too little: a transaction's signature has the
-length of a secret key, and goes, too.
+length of a secret key, and goes, too. No shape is looked for anew within a run of its own characters: a long
+line would take minutes, in which the whole agent stands still.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _SHAPES = tuple(
     for shape in (
         r"(?<![1-9A-HJ-NP-Za-km-z])[1-9A-HJ-NP-Za-km-z]{80,96}(?![1-9A-HJ-NP-Za-km-z])",  # 64 bytes in base58
         r"(?<!sha256:)(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128})(?![0-9A-Fa-f])",
-        r"[A-Za-z0-9+/_-]{42,}={1,2}",  # 32 bytes or more in base64
+        r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{42,}+={1,2}",  # 32 bytes or more in base64
         r"\d{1,3}(?:\s*,\s*\d{1,3}){31,}",  # bytes as the Solana CLI writes them
         r"(?s)-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)",
         r"(?i)(?<=bearer )\S+",

@@ -80,7 +80,9 @@ def redactor_of(home: Home, settings: NodeSettings) -> Redactor:
     for file in (home.node.folder / WALLET_FILE, Path(settings.wallet_keypair or os.devnull).expanduser()):
         with suppress(OSError, ValueError, TypeError):
             keys.append(bytes(json.loads(file.read_text())))
-    return Redactor(keys, {str(Path.home()): "~"} if Path.home() != Path("/") else {})
+    folder = str(Path.home())
+    written = {folder, json.dumps(folder)[1:-1]} if Path.home() != Path("/") else set()
+    return Redactor(keys, dict.fromkeys(written, "~"))
 
 
 def _tail(log: Path) -> str:

@@ -22,6 +22,10 @@ from p2p.core.money import Asset, format_amount
 from p2p.core.paths import Home
 from p2p.core.states import FailureCode, JobState
 from p2p.local.home import HOME_VARIABLE
+from p2p.store.journal import Journal
+from p2p.store.migrations import migrations
+from p2p.store.node import NodeTables, Place
+from p2p.wire.codec import encode
 
 pytestmark = pytest.mark.process
 
@@ -95,6 +99,19 @@ async def test_the_switch_and_the_conditions_without_an_agent(tmp_path: Path) ->
     assert (settings["available"], settings["scheduled"], settings["paused_until_s"]) == (True, True, 0.0)
     for command in ("finish", "off"):
         assert (await node(tmp_path, command, "--json")).json == {"switch": "off"}
+
+
+async def test_off_without_an_agent_says_what_goes_on(tmp_path: Path, engine: Any) -> None:
+    """Containers outlive the agent, and nobody ends them while there is none."""
+    journal = Home(tmp_path).node.journal
+    journal.parent.mkdir(parents=True)
+    job = engine.job({"train.py": b""})
+    async with Journal.open(journal, migrations("node")) as opened:
+        await NodeTables(opened).accept(job.job_id, 1, encode(job), Place("", "sha256:1", 2.0, 1 << 30))
+    done = await node(tmp_path, "off", "--json")
+    assert (done.code, done.json) == (0, {"switch": "off"})
+    assert f"{job.job_id[:12]} test goes on without the agent" in done.err
+    assert (await node(tmp_path, "finish", "--json")).err == ""
 
 
 @pytest.mark.docker

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from p2p.core.errors import CyxWizError, EnvironmentFailure
 from p2p.core.ids import new_job_id
@@ -309,3 +310,28 @@ async def test_a_result_that_the_coordinator_will_never_accept_is_given_up(
         assert (await coordinator.assign(job)).accepted
         await phase_of(agent, job.job_id, 1, Phase.CLEANED)
         await coordinator.until(lambda: not coordinator.held)  # so that its lease runs out
+
+
+async def test_off_ends_a_job_that_is_being_taken_at_that_moment(
+    coordinator: Any, engine: Any, start_agent: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_agent() as agent, trio.open_nursery() as nursery:
+        job, is_taken, goes_on = engine.job({"train.py": FOREVER}, config=LONG), trio.Event(), trio.Event()
+        accept = agent.tables.accept
+
+        async def slowly(*fields: Any) -> JobRecord:
+            record = await accept(*fields)
+            is_taken.set()
+            await goes_on.wait()
+            return record
+
+        monkeypatch.setattr(agent.tables, "accept", slowly)
+        nursery.start_soon(coordinator.assign, job)
+        await is_taken.wait()
+        nursery.start_soon(agent.jobs.give_up_all, "The owner needs the machine.")
+        await wait_all_tasks_blocked()
+        goes_on.set()
+        await phase_of(agent, job.job_id, 1, Phase.CLEANED)
+        record = await agent.tables.find(job.job_id, 1)
+        assert record is not None
+        assert record.failure is FailureCode.STOPPED

@@ -93,6 +93,24 @@ def test_a_bundle_holds_what_is_listed_and_is_for_its_owner(tmp_path: Path) -> N
         write_bundle(home, file, NodeSettings(), {})
 
 
+def test_a_person_s_folder_goes_in_whatever_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "jürgen"
+    monkeypatch.setattr(Path, "home", lambda: folder)
+    home = Home(tmp_path / "home")
+    home.node.folder.mkdir(parents=True)
+    home.node.log.write_text(f"in {folder}/x\n")
+    write_bundle(home, tmp_path / "bundle.zip", NodeSettings(), {"status": {"at": f"{folder}/x"}})
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
+        assert bundle.read("agent.log") == b"in ~/x\n"
+        assert json.loads(bundle.read("status.json")) == {"at": "~/x"}
+
+
+def test_a_long_line_does_not_hold_up_the_agent() -> None:
+    """It took minutes for each hundred thousand characters."""
+    for text in ("A" * 1_000_000, "a1" * 500_000):
+        assert Redactor().clean(text) == text
+
+
 # -- the agent's log
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
 from engine_gui.cost_model import CostView, refund_words
 from gui_kit.boxes import Card, Line, Scroll, column, row
@@ -23,7 +23,6 @@ class CostPanel(QWidget):
         self.has_cost = False
         self._card = Card()
         self._card.setAccessibleName(tr("Cost"))
-        self._card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self._shown = QWidget()
         self._card.body.addWidget(self._shown)
         inside = QWidget()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QSignalBlocker, pyqtSignal
-from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QWidget
 
 from engine_gui.job_form import JobForm, Measured, is_url
 from engine_gui.path_field import PathField
@@ -173,8 +173,6 @@ class JobFields(QWidget):
             Card(tr("Where it runs"), where),
             Card(tr("Results and payment"), column(self.out, pay, spacing_px=MARGIN_PX)),
         )
-        for card in cards:
-            card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)  # its text may wrap
         self.setLayout(column(*cards, None, spacing_px=MARGIN_PX))
 
 

@@ -15,6 +15,7 @@ from p2p.core.errors import CyxWizError, UserError
 from p2p.core.jobspec import ANY_GPU, JobConfig, NetworkMode, parse_config
 from p2p.core.limits import GIB, TIMEOUT_DEFAULT_S
 from p2p.core.money import format_usd
+from p2p.core.text import is_clean
 from p2p.local.protocol import error_from_json
 
 Json = dict[str, Any]
@@ -67,6 +68,11 @@ def is_url(text: str) -> bool:
 def patterns(text: str) -> list[str]:
     """The patterns of names to leave out."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def gpu_classes(offers: Iterable[Json]) -> tuple[str, ...]:
+    """The classes to choose from. One whose name is more than letters can be no choice."""
+    return tuple(sorted({offer["gpu_class"] for offer in offers if is_clean(offer["gpu_class"])}))
 
 
 def missing(form: JobForm) -> tuple[str, str] | None:

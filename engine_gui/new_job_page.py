@@ -243,7 +243,7 @@ class NewJobPage(Page):
         self.panel.show_error(error)
 
     def _show_classes(self, offers: list[dict[str, Any]]) -> None:
-        self.fields.set_classes(tuple(sorted({offer["gpu_class"] for offer in offers})))
+        self.fields.set_classes(job_form.gpu_classes(offers))
 
     def _show_action(self) -> None:
         """The button says what stands in its way."""

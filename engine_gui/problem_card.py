@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtWidgets import QWidget
 
 from gui_kit.boxes import Card, row
 from gui_kit.buttons import Button
@@ -27,7 +27,6 @@ class ProblemCard(Card):
         super().__init__()
         self._word = re.compile(rf"[^\s/\-]{{{word_chars}}}(?=\S)")
         self.setAccessibleName(tr("Problem"))
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)  # its text may wrap
         self._icon = IconLabel("alert-circle-outline", "danger")
         self.what = Label("", "title", wrap=True)
         self.rest = Label("", wrap=True, selectable=True)

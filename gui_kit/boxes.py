@@ -92,9 +92,9 @@ class Card(QFrame):
         set_look(self, look="card")
         self.body = column(margin_px=MARGIN_PX)
         self.setLayout(self.body)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         if title:
-            self.setAccessibleName(title)
+            self.setAccessibleName(clean(title))
             self.body.addWidget(Label(title, "title"))
         for item in items:
             if isinstance(item, QLayout):

@@ -11,7 +11,7 @@ from gui_kit.icons import icon
 from gui_kit.labels import COPIED_MS, Hash, copy_text
 from gui_kit.look import set_look
 from gui_kit.tokens import HALF_PX, ICON_PX, Token
-from gui_kit.words import clean, tr
+from gui_kit.words import clean, tooltip, tr
 
 ButtonLook = Literal["plain", "primary", "danger", "flat"]
 
@@ -44,8 +44,8 @@ class IconButton(QToolButton):
         super().__init__()
         self.setIcon(icon(icon_name, "text", on="accent"))
         self.setIconSize(QSize(ICON_PX, ICON_PX))
-        self.setToolTip(name)
-        self.setAccessibleName(name)
+        self.setToolTip(tooltip(name))
+        self.setAccessibleName(clean(name))
         self.setCheckable(checkable)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 

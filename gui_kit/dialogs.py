@@ -12,7 +12,7 @@ from gui_kit.boxes import KeyValues, column, row
 from gui_kit.buttons import Button
 from gui_kit.labels import Label, Money
 from gui_kit.tokens import MARGIN_PX, SECTION_PX
-from gui_kit.words import tr
+from gui_kit.words import one_line, tr
 
 _WIDTH_PX = 480
 
@@ -33,7 +33,7 @@ class Confirm(QDialog):
         danger: bool = False,
     ) -> None:
         super().__init__(parent)
-        self.setWindowTitle(question)
+        self.setWindowTitle(one_line(question))
         self.setWindowModality(Qt.WindowModality.WindowModal)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.yes = Button(yes, "danger" if danger else "primary")

@@ -175,7 +175,7 @@ class StateLabel(QWidget):
         self._icon.set_icon(look.icon, look.token)
         self._word.setText(look.word)
         self._word.set_token(look.token)
-        self.setAccessibleName(look.word)
+        self.setAccessibleName(clean(look.word))
 
     def text(self) -> str:
         """The word shown."""
@@ -197,7 +197,7 @@ class Badge(QFrame):
     def set_look(self, look: Look) -> None:
         """Show another."""
         self._state.set_look(look)
-        self.setAccessibleName(look.word)
+        self.setAccessibleName(clean(look.word))
 
 
 class Hash(Elided):

@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QSystemTrayIcon
 from gui_kit.frame import Frame
 from gui_kit.icons import icon
 from gui_kit.tokens import Token
-from gui_kit.words import clean, tr
+from gui_kit.words import one_line, tr
 
 _SHOWN_MS = 10_000
 _TEXT_MAX_CHARS = 200
@@ -30,9 +30,7 @@ class Notifier:
         self._frame.toasts.show(text, token, (tr("Open"), open_))
         if not self._frame.isActiveWindow() and self._tray.isVisible() and QSystemTrayIcon.supportsMessages():
             self._open = open_
-            # The desktop may read HTML in it.
-            words = clean(text).replace("<", "‹").replace(">", "›")[:_TEXT_MAX_CHARS]
-            self._tray.showMessage(title, words, icon("bell-outline", token), _SHOWN_MS)
+            self._tray.showMessage(_harmless(title), _harmless(text), icon("bell-outline", token), _SHOWN_MS)
 
     def _clicked(self) -> None:
         if self._open is not None:
@@ -40,3 +38,8 @@ class Notifier:
             self._frame.raise_()
             self._frame.activateWindow()
             self._open()
+
+
+def _harmless(text: str) -> str:
+    """The desktop may read HTML in it."""
+    return one_line(text).replace("<", "‹").replace(">", "›")[:_TEXT_MAX_CHARS]

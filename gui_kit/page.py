@@ -16,7 +16,7 @@ from gui_kit.buttons import Button
 from gui_kit.labels import IconLabel, Label
 from gui_kit.look import set_look
 from gui_kit.tokens import GRID_PX, MARGIN_PX, Token
-from gui_kit.words import time_text, tr
+from gui_kit.words import clean, time_text, tr
 from p2p.core.errors import CyxWizError
 
 LOADING_SHOWN_AFTER_MS = 300
@@ -42,7 +42,7 @@ class Page(QWidget):
         self.title = title
         self.icon_name = icon_name
         self.action = action
-        self.setAccessibleName(title)
+        self.setAccessibleName(clean(title))
         self._content = QWidget()
         self._content.setObjectName("content")
         self.body = column(spacing_px=MARGIN_PX)
@@ -68,7 +68,7 @@ class Page(QWidget):
     def set_title(self, title: str) -> None:
         """Another title, such as the name of what is shown."""
         self.title = title
-        self.setAccessibleName(title)
+        self.setAccessibleName(clean(title))
         self.title_changed.emit()
 
     # -- how it stands
@@ -182,8 +182,8 @@ class _Notice(QWidget):
         self._rest.setText("\n".join(rest))
         self._rest.setVisible(bool(rest))
         self._do = do
-        self._button.setText(word.replace("&", "&&"))
-        self._button.setAccessibleName(word)
+        self._button.setText(clean(word).replace("&", "&&"))
+        self._button.setAccessibleName(clean(word))
         self._button.setVisible(bool(word))
 
     def _press(self) -> None:

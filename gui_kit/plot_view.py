@@ -17,7 +17,7 @@ from gui_kit.plot_canvas import PlotCanvas
 from gui_kit.plot_data import Floats, Series
 from gui_kit.theme import theme
 from gui_kit.tokens import Token
-from gui_kit.words import clean, tr
+from gui_kit.words import clean, one_line, tr
 from p2p.core.limits import PLOT_SERIES_MAX
 
 _DRAW_MS = 50
@@ -46,7 +46,7 @@ class PlotView(QWidget):
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._changed: set[str] = set()
         self.canvas = PlotCanvas()
-        self.canvas.setAccessibleName(name)
+        self.canvas.setAccessibleName(clean(name))
         self.canvas.pointed.connect(self.point_at)
         self.canvas.stepped.connect(self.step_pointer)
         self.values = Elided("", "muted")
@@ -204,11 +204,11 @@ class PlotView(QWidget):
 
 def _cell(text: str) -> str:
     """A name that a spreadsheet takes for a name, not for a formula."""
-    cleaned = clean(text).replace("\n", " ")
+    cleaned = one_line(text)
     return "'" + cleaned if cleaned.startswith(("=", "+", "-", "@")) else cleaned
 
 
 def _escaped(text: str) -> str:
     """A name in the legend, which reads HTML."""
-    cleaned = clean(text).replace("\n", " ")[:80]
+    cleaned = one_line(text)[:80]
     return cleaned.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QProgressBar, QWidget
 from gui_kit.boxes import column, row
 from gui_kit.buttons import Button
 from gui_kit.labels import Elided, Label
-from gui_kit.words import bytes_text, duration_text, tr
+from gui_kit.words import bytes_text, clean, duration_text, tr
 from p2p.core.clock import SYSTEM_CLOCK, Clock
 
 SHOWN_AFTER_S = 2.0
@@ -32,7 +32,7 @@ class Progress(QWidget):
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setRange(0, _STEPS)
-        self._bar.setAccessibleName(what)
+        self._bar.setAccessibleName(clean(what))
         self.details = Label("", "small")
         cancel = Button(tr("Cancel"), "flat")
         cancel.setAccessibleName(tr("Cancel: {what}", what=what))

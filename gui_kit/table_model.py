@@ -11,7 +11,7 @@ from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterP
 from gui_kit.icons import icon
 from gui_kit.states import Look
 from gui_kit.theme import theme
-from gui_kit.words import clean, tooltip
+from gui_kit.words import one_line, tooltip
 
 
 class Row(Protocol):
@@ -114,7 +114,7 @@ class RowModel(QAbstractTableModel, Generic[R]):
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         column, row = self.columns[index.column()], self._rows[index.row()]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return clean(column.text(row)).replace("\n", " ")
+            return one_line(column.text(row))
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return self._alignment(column)
         if role == Qt.ItemDataRole.ToolTipRole:

@@ -20,7 +20,7 @@ from gui_kit.child import Child, last_json
 from gui_kit.fields import TextField
 from gui_kit.labels import IconLabel, Label
 from gui_kit.tokens import GRID_PX, MARGIN_PX, SECTION_PX
-from gui_kit.words import tr
+from gui_kit.words import one_line, tr
 from p2p.core.errors import CyxWizError
 from p2p.core.wallet_choice import WalletKind
 
@@ -67,7 +67,7 @@ class WalletDialog(QDialog):
         super().__init__(parent)
         self._signer, self._act, self._done = signer, act, done
         self._child: Child | None = None
-        self.setWindowTitle(act.question)
+        self.setWindowTitle(one_line(act.question))
         self.setWindowModality(Qt.WindowModality.WindowModal)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setFixedWidth(_WIDTH_PX)

@@ -37,6 +37,11 @@ def clean(text: str) -> str:
     return "\n".join(clean_line(line, LABEL_MAX_CHARS) for line in lines)[:LABEL_MAX_CHARS]
 
 
+def one_line(text: str) -> str:
+    """Cleaned text for where there is but one line."""
+    return clean(text).replace("\n", " ")
+
+
 def breakable(text: str) -> str:
     """Cleaned text whose longest words, such as a path, may go on in the next line: for the eye alone, not
     to be copied."""

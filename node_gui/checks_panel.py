@@ -15,7 +15,7 @@ from gui_kit.labels import IconLabel, Label, StateLabel
 from gui_kit.look import set_look
 from gui_kit.states import CHECKS, look
 from gui_kit.tokens import GRID_PX, MARGIN_PX
-from gui_kit.words import tr
+from gui_kit.words import clean, tr
 from node_gui.checks import Check, in_order, verdict
 from p2p.core.errors import CyxWizError
 
@@ -52,7 +52,7 @@ class ChecksPanel(QWidget):
 
     def _card(self, check: Check) -> Card:
         card = Card()
-        card.setAccessibleName(check.title)
+        card.setAccessibleName(clean(check.title))
         card.body.addLayout(row(Label(check.title, "title"), None, StateLabel(look(CHECKS, check.state))))
         card.body.addWidget(
             KeyValues((tr("Found"), check.found), (tr("Needed"), check.needed), (tr("Why"), check.why))
@@ -75,7 +75,8 @@ class _Fix(QFrame):
         self._said = Label("", "small", wrap=True)
         self._said.hide()
         self._button = Button(check.action, "primary")
-        self._button.setAccessibleName(tr("{action} ({name})", action=check.action, name=check.title))
+        name = tr("{action} ({name})", action=check.action, name=check.title)
+        self._button.setAccessibleName(clean(name))
         self._button.setVisible(bool(check.action))
         self._button.clicked.connect(self._fix)
         commands = [CopyLabel(command, tr("the command")) for command in check.commands]

@@ -15,7 +15,7 @@ from gui_kit.labels import Label
 from gui_kit.page import Page
 from gui_kit.segments import Segments
 from gui_kit.tokens import GRID_PX
-from gui_kit.words import tr
+from gui_kit.words import clean, tr
 from node_gui.machine import (
     GpuCard,
     Span,
@@ -177,7 +177,7 @@ class _GpuBox(Card):
         self._state = Label("", "muted")
         self._facts = KeyValues(*((name, "–") for name, _ in card.facts))
         self.offered = QCheckBox(tr("Offered"))
-        self.offered.setAccessibleName(tr("Offer {name}", name=card.name))
+        self.offered.setAccessibleName(clean(tr("Offer {name}", name=card.name)))
         self.offered.clicked.connect(lambda on: offer(card.uuid, on))
         super().__init__(card.name, row(self._state, None, self.offered), self._facts)
 

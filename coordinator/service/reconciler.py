@@ -65,11 +65,11 @@ class Reconciler:
 
         :raises EnvironmentFailure: the chain or the database cannot be reached.
         """
+        await self._check_links()  # whatever becomes of the rest
         await self._follow()
         wanted = await self._next_accounts()
         found = await self._explained(wanted)
         await self._db.run(lambda tx: self._keep(tx, wanted, found))
-        await self._check_links()
         await self._check_unposted()
         return len(await self._db.run(lambda tx: tx.rows("ledger.alarms", limit=LEDGER_FOUND_MAX)))
 

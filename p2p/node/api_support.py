@@ -61,7 +61,10 @@ class SupportApi:
             await self._mend(identity)
         rows = await self.check({})
         self._agent.link.announce()
-        yield {"row": next(row for row in rows if row["id"] == identity)}
+        row = next((row for row in rows if row["id"] == identity), None)
+        if row is None:  # such as that of the image, while Docker does not answer
+            raise remedies.without_row(identity)
+        yield {"row": row}
 
     async def _mend(self, identity: str) -> None:
         agent = self._agent

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
 
+from p2p.core.errors import UserError
 from p2p.core.hours import Hours, next_text, parse_hours
+from p2p.core.limits import PAUSE_MAX_S
 from p2p.node.settings import NodeSettings
 
 
@@ -186,3 +188,17 @@ def runs_into_maintenance(settings: NodeSettings, timeout_s: float, facts: Facts
         return True
     opens_s = window.next_change_s(facts.now_s, facts.zone)
     return opens_s is not None and facts.now_s + timeout_s > opens_s
+
+
+def check_pause(for_s: float) -> None:
+    """Refuse a pause that somebody may forget.
+
+    :raises UserError: ``bad_pause``.
+    """
+    if not 0 < for_s <= PAUSE_MAX_S:
+        raise UserError(
+            "bad_pause",
+            f"A pause lasts at most {PAUSE_MAX_S / 86400:.0f} days.",
+            "Nothing was changed.",
+            "For longer: cyxwiz-node finish",
+        )

@@ -11,7 +11,7 @@ from p2p.core.clock import SYSTEM_CLOCK
 from p2p.core.limits import JOBS_LISTED_MAX
 from p2p.local import cli as frame
 from p2p.local.home import find_home
-from p2p.node.availability import Switch
+from p2p.node.availability import Switch, check_pause
 from p2p.node.cli_common import agent_runs, ask, parse_span, short, when
 from p2p.node.cli_settings import change_offline
 
@@ -55,6 +55,7 @@ def pause(span: str, as_json: bool) -> None:
     if agent_runs():
         _print(ask("pause", {"for_s": seconds}), as_json)
         return
+    check_pause(seconds)
     until_s = SYSTEM_CLOCK.now_s() + seconds
     settings = change_offline({"paused_until_s": until_s})
     if as_json:

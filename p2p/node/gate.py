@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from p2p.core.errors import CyxWizError, UserError
-from p2p.core.limits import PAUSE_MAX_S, SAMPLE_INTERVAL_S
+from p2p.core.errors import CyxWizError
+from p2p.core.limits import SAMPLE_INTERVAL_S
 from p2p.core.messages.nodes import Assignment
 from p2p.core.money import format_usd
 from p2p.node.availability import (
@@ -17,6 +17,7 @@ from p2p.node.availability import (
     Reason,
     Switch,
     Verdict,
+    check_pause,
     decide,
     runs_into_maintenance,
     switch_of,
@@ -111,13 +112,7 @@ class Gate:
 
         :raises UserError: ``bad_pause``.
         """
-        if not 0 < for_s <= PAUSE_MAX_S:
-            raise UserError(
-                "bad_pause",
-                f"A pause lasts at most {PAUSE_MAX_S / 86400:.0f} days.",
-                "Nothing was changed.",
-                "For longer: cyxwiz-node finish",
-            )
+        check_pause(for_s)
         agent = self._agent
         until_s = agent.clock.now_s() + for_s
         await agent.change_settings({"paused_until_s": until_s})

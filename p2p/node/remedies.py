@@ -145,6 +145,16 @@ def _can_start_docker() -> bool:
     return _SYSTEMD.is_dir() and hasattr(os, "geteuid") and os.geteuid() == 0
 
 
+def without_row(identity: str) -> EnvironmentFailure:
+    """What was mended cannot be looked at."""
+    return EnvironmentFailure(
+        "fix_unknown",
+        f"The self-test cannot say how it stands with {identity} now.",
+        "Whether that helped is not known.",
+        "`cyxwiz-node check` says what is missing first.",
+    )
+
+
 def _failed(command: list[str], last: str) -> EnvironmentFailure:
     return EnvironmentFailure(
         "fix_failed",

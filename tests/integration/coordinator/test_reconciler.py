@@ -258,21 +258,27 @@ async def test_a_job_or_a_person_that_the_ledger_does_not_know_is_found(still_wo
 async def test_a_history_that_cannot_be_read_is_an_alarm_after_a_while(
     still_world: Any, monkeypatch: Any
 ) -> None:
-    """Such as one with a transaction that no node of ours understands: nobody else would notice."""
+    """Nobody else would notice, for nothing is compared meanwhile."""
     world = still_world
     await world.buyer()
     watch = world.coordinator.reconciler
+    await watch.run_once()
 
-    async def unreadable(*_: object) -> list[Any]:
-        raise chain_unexpected("transaction SSS cannot be read")
+    async def unreadable(*_: object, **__: object) -> list[Any]:
+        raise chain_unexpected("a history in an unknown tongue")
 
     with monkeypatch.context() as patch:
-        patch.setattr(watch.follower.history, "landings", unreadable)
+        patch.setattr("coordinator.service.follower.mentions_of", unreadable)
         for ahead_s, standing in ((0.0, []), (LEDGER_STALLED_S, ["history of the program"])):
             world.clock.ahead_s += ahead_s
             with pytest.raises(EnvironmentFailure):
                 await watch.run_once()
             assert list(alarms(world)) == standing
-    (row,) = world.query("ledger.alarms", limit=9)
-    assert "transaction SSS cannot be read" in row["detail"]
+        (row,) = world.query("ledger.alarms", limit=9)
+        assert "in an unknown tongue" in row["detail"]
+        as_superuser(world.db, "UPDATE transfers SET at_s = at_s + 1")
+        with pytest.raises(EnvironmentFailure):
+            await watch.run_once()
+        assert set(alarms(world)) == {"history of the program", "chain of hashes"}  # neither hides the other
+        as_superuser(world.db, "UPDATE transfers SET at_s = at_s - 1")
     assert await watch.run_once() == 0

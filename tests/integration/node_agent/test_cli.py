@@ -97,6 +97,8 @@ async def test_the_switch_and_the_conditions_without_an_agent(tmp_path: Path) ->
     assert (await node(tmp_path, "on", "--json")).json == {"switch": "available"}
     settings = (await node(tmp_path, "set", "--json")).json
     assert (settings["available"], settings["scheduled"], settings["paused_until_s"]) == (True, True, 0.0)
+    refused = await node(tmp_path, "pause", "31d")
+    assert (refused.code, "at most 30 days" in refused.err) == (ExitCode.USAGE, True)
     for command in ("finish", "off"):
         assert (await node(tmp_path, command, "--json")).json == {"switch": "off"}
 

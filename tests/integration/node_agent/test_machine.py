@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from p2p.core.clock import SYSTEM_CLOCK
-from p2p.core.errors import UserError
+from p2p.core.errors import EnvironmentFailure, UserError
 from p2p.core.limits import READINGS_LISTED_MAX, SAMPLES_KEPT_MAX
 from p2p.core.messages.nodes import Earning
 from p2p.core.metrics import Progress
@@ -255,7 +255,12 @@ async def all_of(client: LocalClient, method: str, **params: str) -> list[Any]:
 
 
 @pytest.mark.docker
-async def test_a_window_looks_after_the_node(home: Home, start_agent: Start, tmp_path: Path) -> None:
+async def test_a_window_looks_after_the_node(
+    home: Home, start_agent: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing_found() -> list[Any]:
+        return []
+
     async with start_agent() as agent, served(agent, home) as client:
         rows = {row["id"]: row for row in await client.call("check")}
         assert {"driver", "hardware", "docker", "gpu-runtime", "disk", "outbound-network"} < set(rows)
@@ -269,6 +274,10 @@ async def test_a_window_looks_after_the_node(home: Home, start_agent: Start, tmp
         assert found[-1]["row"]["ok"]
         with pytest.raises(UserError):
             await all_of(client, "fix", id="disk")
+        with monkeypatch.context() as patch:
+            patch.setattr(agent.runner, "check", nothing_found)
+            with pytest.raises(EnvironmentFailure, match="cannot say"):
+                await all_of(client, "fix", id="job-image")
         home.node.log.write_text("a line\n")
         assert [item["lines"] for item in await all_of(client, "log")] == [["a line"]]
         with pytest.raises(UserError):

@@ -126,19 +126,26 @@ async def calls_in(chain: ChainReads, signature: str, *, listed: bool = False) -
         loaded = reply["meta"].get("loadedAddresses") or {}
         keys = list(message.account_keys)
         keys += [Pubkey.from_string(key) for kind in ("writable", "readonly") for key in loaded.get(kind, ())]
+        if chain.addresses.program not in keys:
+            return []
         return [
             Call(Tag(data[0]), [keys[index] for index in accounts], data, signature, slot, time_s)
-            for program, accounts, data in _instructions(message, reply["meta"])
-            if keys[program] == chain.addresses.program and data and data[0] in list(Tag)
+            for accounts, data in _instructions(message, reply["meta"], keys.index(chain.addresses.program))
+            if data and data[0] in list(Tag)
         ]
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         raise chain_unexpected(f"transaction {signature[:16]} cannot be read") from None
 
 
-def _instructions(message: Any, meta: dict[str, Any]) -> Iterator[tuple[int, list[int], bytes]]:
-    """Program, accounts and data of every instruction; what one gave in turn follows it."""
+def _instructions(message: Any, meta: dict[str, Any], program: int) -> Iterator[tuple[list[int], bytes]]:
+    """Accounts and data of every instruction to a program; what one gave in turn follows it.
+
+    Those to others may be many and long, and base58 takes the square of a length: they are not looked at.
+    """
     inner = {part["index"]: part["instructions"] for part in meta.get("innerInstructions") or ()}
     for number, outer in enumerate(message.instructions):
-        yield outer.program_id_index, list(bytes(outer.accounts)), bytes(outer.data)
+        if outer.program_id_index == program:
+            yield list(bytes(outer.accounts)), bytes(outer.data)
         for row in inner.get(number, ()):
-            yield row["programIdIndex"], row["accounts"], base58.b58decode(row["data"])
+            if row["programIdIndex"] == program:
+                yield row["accounts"], base58.b58decode(row["data"])

@@ -75,6 +75,15 @@ async def test_calls_that_another_program_gives_are_seen_in_their_order() -> Non
     assert (found[0].slot, found[0].time_s) == (9, 77)
 
 
+async def test_what_strangers_give_to_others_is_not_decoded() -> None:
+    """Ten kilobytes in base58 take a good part of a second, and one transaction holds dozens of them."""
+    metas = [AccountMeta(BUILD.deposit(OWNER, Asset.SOL, 5).program_id, False, False)]
+    message = Message([Instruction(STRANGER, b"x", metas)], PAYER.pubkey())
+    at = list(message.account_keys).index
+    other = {"programIdIndex": at(STRANGER), "accounts": [], "data": "0OIl"}  # no base58
+    assert await tags(reply(message, innerInstructions=[{"index": 0, "instructions": [other] * 60}])) == []
+
+
 async def test_addresses_from_a_lookup_table_are_in_their_places() -> None:
     from solders.address_lookup_table_account import AddressLookupTableAccount
 

@@ -55,6 +55,8 @@ class PlotCanvas(pg.PlotWidget):  # type: ignore[misc]
             axis.setPen(look.colour("border"))
             axis.setTextPen(look.colour("muted"))
         self._legend.setLabelTextColor(look.colour("text"))
+        for _, label in self._legend.items:
+            label.setText(label.text)  # what is written already keeps its colour otherwise
         self._legend.setLabelTextSize(f"{SMALL_PX}px")
         self._legend.setBrush(look.colour("raised"))
         self._pointer.setPen(look.colour("muted"))

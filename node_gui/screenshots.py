@@ -11,9 +11,9 @@ from gui_kit.frame import Frame
 from gui_kit.preferences import Preferences
 from gui_kit.screenshots import Shot, take
 from node_gui.app import make_window
-from node_gui.setup_page import SetupPage
+from node_gui.setup_page import MEMORY, SetupPage
 from node_gui.window import NodeWindow
-from node_gui.wizard import steps
+from node_gui.wizard import finished, steps
 from p2p.local.home import find_home
 
 SECTIONS = ("Home", "Jobs", "Earnings", "Schedule", "Hardware", "Setup checks", "Logs", "Settings")
@@ -48,8 +48,9 @@ SHOTS = (*(_step(step.key) for step in steps()), *map(_section, SECTIONS))
 def main() -> None:
     """Take them all."""
     home, folder = find_home(), Path(sys.argv[1])
-    with TemporaryDirectory() as memory:  # of a window that is opened for the first time
+    with TemporaryDirectory() as memory:
         preferences = Preferences(Path(memory) / "window.ini")
+        preferences.set(MEMORY, finished().save())
         for path in take("node", lambda _: make_window(home, preferences), SHOTS, folder):
             print(path)
 

@@ -118,6 +118,10 @@ class PriceStep(StepPart):
         self.rates = Label("", wrap=True)
         self.setLayout(column(Form(self.rates, self.price)))
 
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.rates.text())
+
     def reload(self) -> None:
         self.frame.link.call(self, "settings").then(self._take)
         asked = self.frame.link.call(self, "rates")

@@ -13,7 +13,7 @@ from gui_kit.states import LinkState
 from node_gui.app import make_window
 from node_gui.setup_page import MEMORY
 from node_gui.window import NodeWindow
-from node_gui.wizard import Wizard, steps
+from node_gui.wizard import finished
 from p2p.core.paths import Home
 from p2p.testing.node_answers import answers, streams
 from p2p.testing.scripted_agent import ScriptedAgent
@@ -48,10 +48,7 @@ def node_agent(home: Home) -> Iterator[ScriptedAgent]:
 def settled(home: Home) -> Preferences:
     """Of somebody who has been through the first run."""
     preferences = Preferences(home.root / "window.ini")
-    wizard = Wizard()
-    for _ in steps():
-        wizard = wizard.finish()
-    preferences.set(MEMORY, wizard.save())
+    preferences.set(MEMORY, finished().save())
     preferences.set("first_run_seen", "yes")
     return preferences
 

@@ -234,7 +234,7 @@ def test_moving_money_in_words() -> None:
 
 
 def test_what_others_of_the_class_get() -> None:
-    said = "rtx4090 pays $0.40 an hour before the fee; 5 nodes offer it, 2 are free."
+    said = "rtx4090 pays $0.40 an hour before the fee. Nodes that offer it: 5, free: 2."
     assert own_rates(RATES) == said
     assert own_rates([]) == "There is no rate for what this machine has: no job comes."
 

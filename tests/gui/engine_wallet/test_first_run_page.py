@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
@@ -20,6 +21,8 @@ from gui_kit.preferences import Preferences
 from gui_kit.theme import Mode
 from p2p.core.errors import Refused
 from p2p.core.paths import Home
+from p2p.engine.client import EngineClient
+from p2p.local.platform import is_locked
 from p2p.testing.scripted_agent import ScriptedAgent
 from tests.gui.engine_wallet.answers import JOB, balance, job, plan
 from tests.gui.engine_wallet.conftest import CONFIG
@@ -153,8 +156,8 @@ def test_the_settings_lead_there_again(open_window: Open, qtbot: QtBot) -> None:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, qtbot: QtBot) -> Frame:
-    """The window of a home without a network."""
+def elsewhere(tmp_path: Path, qtbot: QtBot) -> Iterator[Frame]:
+    """The window of a home without a network. The agent that it starts once there is one ends with it."""
     home = Home(tmp_path / "new")
     home.engine.folder.mkdir(parents=True)
     frame = make_window(home, Preferences(home.engine.folder / "window.ini"))
@@ -162,7 +165,10 @@ def elsewhere(tmp_path: Path, qtbot: QtBot) -> Frame:
     qtbot.addWidget(frame)
     frame.show()
     qtbot.waitActive(frame)
-    return frame
+    yield frame
+    if is_locked(home.engine.lock):
+        trio.run(EngineClient(home).call, "stop")
+        qtbot.waitUntil(lambda: not is_locked(home.engine.lock), timeout=DEADLINE_MS)
 
 
 def test_a_network_is_joined_by_its_file(elsewhere: Frame, tmp_path: Path, qtbot: QtBot, mode: Mode) -> None:

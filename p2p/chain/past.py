@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from solders.pubkey import Pubkey
 
 from p2p.chain.accounts import JobStatus
-from p2p.chain.calls import Call, asset_of_call, calls_in, signatures_of
+from p2p.chain.calls import Call, asset_of_call, calls_in, mentions_of
 from p2p.chain.errors import chain_unexpected
 from p2p.chain.instructions import Tag
 from p2p.core.ids import JobId
@@ -53,8 +53,11 @@ async def read_past_job(chain: ChainSending, address: Pubkey) -> PastJob | None:
 
     :raises EnvironmentFailure: the chain cannot be reached, or has forgotten how the job was opened.
     """
-    rows = await signatures_of(chain, str(address), HISTORY_ENTRIES_MAX)
-    calls = [call for signature, _ in reversed(rows) for call in await calls_in(chain, signature)]
+    rows = await mentions_of(chain, str(address), HISTORY_ENTRIES_MAX)
+    if len(rows) == HISTORY_ENTRIES_MAX:  # anybody may name it; not all are read in vain
+        raise chain_unexpected(f"too many transactions name the job at {address}")
+    named = [mention.signature for mention in reversed(rows) if not mention.failed]
+    calls = [call for signature in named for call in await calls_in(chain, signature)]
     mine = [call for call in calls if call.job == address]
     ending = next((call for call in reversed(mine) if call.tag in _ENDS), None)
     if ending is None:

@@ -20,8 +20,10 @@ from p2p.chain.config import ChainConfig
 from p2p.chain.escrow import EscrowClient
 from p2p.chain.instructions import Builder, Tag
 from p2p.chain.keys import to_pubkey, to_wallet
+from p2p.chain.past import read_past_job
 from p2p.core.errors import EnvironmentFailure
 from p2p.core.ids import Wallet
+from p2p.core.limits import HISTORY_ENTRIES_MAX
 from p2p.core.money import Asset
 
 CONFIG = ChainConfig(
@@ -107,3 +109,14 @@ async def test_an_answer_that_cannot_be_read_is_no_empty_transaction(wrong: Any)
     answer = {**reply(message), **wrong} if isinstance(wrong, dict) else wrong
     with pytest.raises(EnvironmentFailure):
         await tags(answer)
+
+
+async def test_a_job_that_a_stranger_names_without_end_costs_one_question() -> None:
+    class Named(Answering):
+        async def ask(self, method: str, *params: object) -> object:
+            assert method == "getSignaturesForAddress"  # and nothing else
+            return self.reply
+
+    rows = [{"signature": f"s{number}", "slot": 1, "err": None} for number in range(HISTORY_ENTRIES_MAX)]
+    with pytest.raises(EnvironmentFailure, match="too many transactions"):
+        await read_past_job(Named(rows), Pubkey.new_unique())

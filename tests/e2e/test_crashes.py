@@ -15,7 +15,7 @@ from p2p.local.platform import is_alive, kill, lock_owner
 
 pytestmark = [pytest.mark.process, pytest.mark.docker]
 
-LINES = 400
+LINES = 300
 SCRIPT = f"""
 import os, sys, time
 for number in range({LINES}):

@@ -69,8 +69,14 @@ FAILURES = {
         "longer than the job's timeout",
     ),
     "output_full": (
+        # It reserves all the room that there is, which takes no time, and writes on.
         "import os\nprint('filling', flush=True)\n"
-        "f = open(os.environ['OUTPUT_DIR'] + '/big', 'wb')\nwhile True: f.write(bytes(1 << 20)); f.flush()",
+        "f, size = open(os.environ['OUTPUT_DIR'] + '/big', 'wb'), 0\n"
+        "for step in (1 << 30, 1 << 20):\n"
+        "    try:\n"
+        "        while True: os.posix_fallocate(f.fileno(), size, step); size += step\n"
+        "    except OSError: f.seek(size)\n"
+        "while True: f.write(bytes(1 << 20)); f.flush()",
         {},
         "more output",
     ),

@@ -246,9 +246,10 @@ async def test_what_the_chain_would_refuse_is_not_paid_for(still_world: Any) -> 
     small = await poor(still_world, allowance_units=39_999)
     terms, call = await small.quoted()
     assert await refusal(small, call, terms) == "not_sponsored"
-    late = await poor(still_world, lasts_s=2)
+    late = await poor(still_world, lasts_s=5)
     terms, call = await late.quoted()
-    await trio.sleep(3)
+    ends_at_s = await still_world.chain.chain_time_s() + 5
+    await still_world.until(still_world.chain.chain_time_s, lambda now_s: now_s > ends_at_s)
     assert await refusal(late, call, terms) == "not_sponsored"
     spent = await poor(still_world)
     terms, call = await spent.quoted()

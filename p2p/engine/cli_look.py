@@ -16,7 +16,7 @@ from p2p.engine.cli_money import ask
 from p2p.engine.cli_run import config_options, config_params, input_options, input_params
 from p2p.engine.cli_view import print_pairs
 from p2p.engine.client import EngineClient
-from p2p.engine.metric_reading import metrics_csv, row_of_json
+from p2p.engine.metric_tables import metrics_csv, row_of_json
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home

@@ -23,7 +23,8 @@ from p2p.engine.cost import COST, dump, expected_cost
 from p2p.engine.following import ask_offer, finish, wait_for_news
 from p2p.engine.joblog import JobLog
 from p2p.engine.live import Direction, Transfer
-from p2p.engine.metric_reading import log_rows, metrics_csv
+from p2p.engine.metric_reading import log_rows
+from p2p.engine.metric_tables import metrics_csv
 from p2p.engine.outcome import keep_manifest
 from p2p.engine.results import STATEMENT, ResultFolder
 from p2p.engine.settling import accept_offer, check_delivered

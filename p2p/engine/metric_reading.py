@@ -18,14 +18,11 @@ from p2p.core.limits import (
 from p2p.core.metrics import RESERVED, parse_line
 from p2p.engine.context import Engine
 from p2p.engine.joblog import JobLog, LineSplitter
+from p2p.engine.metric_tables import Row
 from p2p.engine.parameters import Params, count_of
-from p2p.local.csv_text import csv_text, safe_cell
 from p2p.store.engine import JobRow
 
 _BLOCK_BYTES = 64 * KIB
-
-Row = tuple[int, dict[str, float]]
-"""The number of a line, from 1, and what it says."""
 
 
 def metrics_of(line: bytes) -> dict[str, float]:
@@ -112,21 +109,7 @@ def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def metrics_csv(rows: Iterable[Row]) -> str:
-    """Every line of a log that has metrics, as a row: its number, then one column per name."""
-    kept = list(rows)
-    names = dict.fromkeys(name for _, values in kept for name in values)
-    titles = ["line", *(safe_cell(name) for name in names)]
-    return csv_text(titles, ([line, *(values.get(name, "") for name in names)] for line, values in kept))
-
-
 def log_rows(log: JobLog) -> Iterable[Row]:
     """Of a whole log. Blocks."""
     numbered = ((number, metrics_of(line)) for number, line in enumerate(log.lines(), start=1))
     return ((number, values) for number, values in numbered if values)
-
-
-def row_of_json(row: Mapping[str, Any]) -> Row:
-    """The inverse of what an answer has, for a table."""
-    counters = {name: row[name] for name in ("epoch", "step") if row[name] is not None}
-    return row["line"], {**counters, **{name: float(value) for name, value in row["values"].items()}}

@@ -50,7 +50,8 @@ def test_it_shows_balances_history_and_keys(
     frame.resize(*size)
     page = wallet_page(frame, qtbot)
     qtbot.waitUntil(lambda: page.history.table.shown.rowCount() == 4)
-    assert {"18.500000 USDC", "1.500000 USDC", "73.250000 USDC"} <= set(texts(page))
+    amounts = {"18.500000 USDC", "1.500000 USDC", "73.250000 USDC"}
+    qtbot.waitUntil(lambda: amounts <= set(texts(page)))
     assert audit.problems(frame) == []
     page.tabs.setCurrentIndex(1)
     qtbot.waitUntil(lambda: page.sessions.table.shown.rowCount() == 2)

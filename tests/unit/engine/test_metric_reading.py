@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from p2p.core.limits import LOG_LINE_MAX_BYTES, METRICS_READ_MAX_BYTES
 from p2p.engine.joblog import JobLog
-from p2p.engine.metric_reading import Row, log_rows, metrics_csv, read_piece
+from p2p.engine.metric_reading import log_rows, read_piece
+from p2p.engine.metric_tables import Row, metrics_csv
 
 LINES = (b"Epoch 1/2", b"loss=0.5", b"nothing here", b"", b"acc: nan", b"\xff\xfe loss=1", b"x" * 70_000)
 

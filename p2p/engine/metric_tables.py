@@ -1,4 +1,4 @@
-"""A job's metrics as a table: for the file among its results, and for the command, which has no agent in it."""
+"""A job's metrics as a table: for the file among its results, and for the command, which is no agent."""
 
 from __future__ import annotations
 

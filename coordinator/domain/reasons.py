@@ -14,6 +14,7 @@ class Reason(Enum):
     NODE_UNREACHABLE = "node_unreachable"
     STAGING = "staging"
     RUNNING = "running"
+    TOPPED_UP = "topped_up"
     DELIVERING = "delivering"
     RECEIVED = "received"
     CANCELLED = "cancelled"
@@ -37,6 +38,7 @@ _WORDS = {
     Reason.NODE_UNREACHABLE: "The node could not be reached.",
     Reason.STAGING: "The node fetches the inputs.",
     Reason.RUNNING: "The script runs.",
+    Reason.TOPPED_UP: "The buyer has paid for more time.",
     Reason.DELIVERING: "The script ended with success; the results are on their way.",
     Reason.RECEIVED: "The results arrived and were verified.",
     Reason.CANCELLED: "Cancelled by the buyer.",

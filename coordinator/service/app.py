@@ -15,6 +15,7 @@ from coordinator.service.disputes import Disputes
 from coordinator.service.escrow import Escrow
 from coordinator.service.estimates import Estimates
 from coordinator.service.evidence import Examiner
+from coordinator.service.extending import Extending
 from coordinator.service.follower import Follower
 from coordinator.service.login import Logins
 from coordinator.service.loops import every
@@ -33,6 +34,7 @@ from p2p.core.limits import CLOSE_SWEEP_S, DISPUTE_SWEEP_S, OFFICE_LOOK_S, PRICE
 from p2p.core.messages.auth import Role
 from p2p.core.messages.disputes import DisputeRequest
 from p2p.core.messages.estimates import EstimateRequest
+from p2p.core.messages.extensions import ExtendedRequest, ExtendRequest
 from p2p.core.messages.jobs import (
     AccountRequest,
     CountersignRequest,
@@ -73,6 +75,7 @@ class Coordinator:
         self.office = Office(context)
         self.orders = Orders(context, self.escrow, self.prices, self.office)
         self.estimates = Estimates(context, self.prices, self.office)
+        self.extending = Extending(context, self.orders, self.office)
         self.sponsor = Sponsor(context, self.orders, self.office)
         self.rents = Rents(context)
         self.settlement = Settlement(context, self.dispatcher)
@@ -105,6 +108,8 @@ class Coordinator:
         yield "job.cancel", handler(JobRef, engine, self.settlement.cancel)
         yield "job.receipt", handler(ReceiptRequest, engine, self.settlement.receipt)
         yield "job.countersign", handler(CountersignRequest, engine, self.settlement.countersign)
+        yield "job.extend", handler(ExtendRequest, engine, self.extending.extend)
+        yield "job.extended", handler(ExtendedRequest, engine, self.extending.extended)
         yield "job.dispute", handler(DisputeRequest, engine, self.disputes.dispute)
         yield "dispute.answer", handler(DisputeRequest, node, self.disputes.answer)
         yield "chain.sponsor_offer", handler(SponsorOfferRequest, engine, self.sponsor.offer)

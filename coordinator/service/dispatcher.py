@@ -137,6 +137,7 @@ class Dispatcher:
             gpu_class=job.gpu_class or "",
             rate_units_per_hour=job.rate_units_per_hour or 0,
             fee_bps=job.fee_bps,
+            timeout_s=job.timeout_s,
         )
         try:
             raw = await self._context.network.call(

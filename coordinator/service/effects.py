@@ -36,6 +36,7 @@ class Boundary(Enum):
     CLAIM_WANTED = 12, "a Claim is wanted", "it is signed"
     FINALIZE_WANTED = 13, "a Finalize is wanted in place of a settlement", "it is signed"
     SPONSORED = 14, "a fee that is to be paid for a buyer is counted", "the buyer has the signature"
+    EXTENDED = 15, "the longer limit of a job is written down", "its buyer is answered"
 
     ASSIGN_TAKEN = 20, *_TAKEN
     ASSIGN_SIGNED = 21, *_SIGNED

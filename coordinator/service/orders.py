@@ -87,7 +87,7 @@ class Orders:
             needs = needs_of(request.spec.config, request.spec.input_bytes, terms.rates)
             market = prospects(tx, needs, now_s, job_id)
             return Quote(
-                terms=self._sign(terms),
+                terms=self.sign(terms),
                 nodes_online=market.why.online,
                 nodes_matching=market.why.matching,
                 misfits=market.why.misfits,
@@ -96,7 +96,8 @@ class Orders:
 
         return await self._context.run(work)
 
-    def _sign(self, terms: Terms) -> Signed:
+    def sign(self, terms: Terms) -> Signed:
+        """Terms that this coordinator stands by."""
         payload = encode(terms)
         identity = self._context.identity
         return Signed(payload, identity.peer_id, identity.sign(signing_input(Domain.TERMS, payload)))

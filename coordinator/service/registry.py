@@ -72,7 +72,7 @@ def review(tx: Tx, peer_id: str, held: tuple[HeldJob, ...], now_s: float) -> Rev
         if job is None or job.epoch != claim.epoch:
             stop.append(StopOrder(claim.job_id, claim.epoch, _why_not(tx, claim)))
             continue
-        leases.append(LeaseGrant(job.job_id, job.epoch, LEASE_S))
+        leases.append(LeaseGrant(job.job_id, job.epoch, LEASE_S, job.timeout_s))
         renewals.append(_renewal(job, claim, peer_id, now_s))
     missing = tuple(job for job in mine.values() if job.status is JobState.ASSIGNED)
     return Review(tuple(leases), tuple(stop), tuple(renewals), missing)

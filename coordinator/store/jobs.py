@@ -15,7 +15,7 @@ from p2p.core.limits import LEASE_S
 from p2p.core.messages.jobs import JobEvent, Terms
 from p2p.core.signing import Domain, Signed, statement_hash
 from p2p.core.states import FailureCode, JobState, check_transition
-from p2p.wire.codec import encode
+from p2p.wire.codec import decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,33 @@ def _moved(moved: JobRow | None, job: JobRow) -> JobRow:
             "job_moved", f"Job {job.job_id[:8]} has just changed.", hint="Look at it and try again."
         )
     return moved
+
+
+def extend(tx: Tx, job: JobRow, signed: Signed, detail: str, now_s: float) -> JobRow:
+    """Let a job run for longer, by amended terms whose deposit its escrow holds.
+
+    :raises Refused: ``job_moved``: it got as much before.
+    """
+    terms = decode(Terms, signed.payload)
+    moved = tx.one_as(
+        JobRow,
+        "jobs.extend",
+        job_id=job.job_id,
+        timeout_s=terms.timeout_s,
+        deposit_units=terms.deposit_units,
+        payload=signed.payload,
+        signature=signed.signature,
+        now_s=now_s,
+        code=Reason.TOPPED_UP.value,
+        detail=detail,
+    )
+    return _moved(moved, job)
+
+
+def is_extended_by(tx: Tx, job_id: str, payload: bytes) -> bool:
+    """Whether a job was given more time by these very terms."""
+    row = tx.row("jobs.extended_by", job_id=job_id, payload=payload)
+    return row is not None and bool(row["known"])
 
 
 def fail(tx: Tx, job: JobRow, code: FailureCode, detail: str, now_s: float) -> JobRow:

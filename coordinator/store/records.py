@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from p2p.core.jobspec import JobSpec
@@ -55,6 +55,7 @@ class JobRow:
     used_units: int
     failure: str | None
     detail: str
+    added_s: int
 
     @property
     def status(self) -> JobState:
@@ -74,7 +75,13 @@ class JobRow:
 
     @property
     def terms(self) -> Terms:
+        """As they were agreed when the escrow was opened; :attr:`agreed` has what came of them."""
         return decode(Terms, self.terms_payload)
+
+    @property
+    def agreed(self) -> Terms:
+        """The terms as they stand now, with the time and the deposit that top-ups have added."""
+        return replace(self.terms, timeout_s=self.timeout_s, deposit_units=self.deposit_units)
 
     @property
     def signed_terms(self) -> Signed:

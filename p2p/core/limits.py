@@ -258,6 +258,7 @@ SESSION_FEE_LAMPORTS = 1_100_000  # a fee, and the least that the runtime lets a
 
 # -- coordinator
 TERMS_LIFETIME_S = 900.0  # how long a quoted price can be taken
+EXTEND_MARGIN_S = 60  # a job with less than this left gets no more time: its node would hear too late
 RUNS_SAMPLED_S = 24 * 3600.0  # jobs that completed so lately say how long a job waits for its turn
 RUNS_SAMPLED_MAX = 200
 NODE_DISK_RESERVE_BYTES = 1 * GIB  # free disk that a node must have beside a job's inputs

@@ -10,10 +10,10 @@ from pathlib import Path
 import trio
 
 from p2p.core.errors import Bug, CyxWizError, Refused
-from p2p.core.limits import JOBS_LISTED_MAX, LOG_TOTAL_MAX_BYTES, WATCH_INTERVAL_S
+from p2p.core.limits import JOBS_LISTED_MAX, LOG_TOTAL_MAX_BYTES, TIMEOUT_MAX_S, WATCH_INTERVAL_S
 from p2p.core.messages.jobs import OfferList, OffersRequest
 from p2p.core.states import JobState
-from p2p.engine import disputing, opening, planning, requests, retrieving
+from p2p.engine import disputing, opening, planning, requests, retrieving, topping_up
 from p2p.engine.commands import BY_NAME
 from p2p.engine.context import Engine, view_of
 from p2p.engine.insight_api import InsightApi
@@ -63,6 +63,8 @@ class Api:
             "show": self.show,
             "fetch": self.fetch,
             "cancel": self.cancel,
+            "topup_terms": self.topup_terms,
+            "topup": self.topup,
             "dispute_terms": self.dispute_terms,
             "dispute": self.dispute,
             "offers": self.offers,
@@ -219,6 +221,16 @@ class Api:
         self._engine.live.ring(job.job_id)
         return self._job(job)
 
+    async def topup_terms(self, params: Params) -> Params:
+        """``topup_terms``."""
+        job = await job_of(self._engine, params)
+        return await topping_up.terms_of_top_up(self._engine, job, _seconds(params))
+
+    async def topup(self, params: Params) -> Params:
+        """``topup``: written down, then done by the job's supervisor."""
+        job = await job_of(self._engine, params)
+        return self._job(await topping_up.begin(self._engine, job, _seconds(params)))
+
     async def dispute_terms(self, params: Params) -> Params:
         """``dispute_terms``."""
         return await disputing.terms_of_dispute(self._engine, await job_of(self._engine, params))
@@ -247,6 +259,10 @@ class Api:
             live.transfer = Transfer(Direction.UP, done, live.transfer.total_bytes)
         else:
             live.transfer = None
+
+
+def _seconds(params: Params) -> int:
+    return count_of(params, "seconds", 0, TIMEOUT_MAX_S)
 
 
 def _require_all(found: Mapping[str, object], *, streams: bool) -> None:

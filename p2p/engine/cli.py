@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from p2p.engine.cli_login import login
 from p2p.engine.cli_look import LOOKING
 from p2p.engine.cli_run import attend, exit_code, job_options, say_detached, send
 from p2p.engine.cli_sample import sample
+from p2p.engine.cli_topup import topup
 from p2p.engine.cli_view import print_pairs
 from p2p.engine.cli_wallet import wallet
 from p2p.engine.client import EngineClient
@@ -38,7 +40,7 @@ def cyxwiz() -> None:
     """Run PyTorch scripts on other people's GPUs; pay only for work that completed."""
 
 
-for _command in (login, wallet, dispute, *LOOKING, local, agent, join, sample):
+for _command in (login, wallet, dispute, topup, *LOOKING, local, agent, join, sample):
     cyxwiz.add_command(_command)
 
 
@@ -114,7 +116,7 @@ def fetch(job: str, out: Path | None, as_json: bool) -> int:
     found = _ask("fetch", job=job, out=None if out is None else str(out.expanduser().absolute()))
     if not found["fetched"]:
         try:
-            found = attend(_client(), found["job_id"], logs=False, until="fetched")
+            found = attend(_client(), found["job_id"], logs=False, until=itemgetter("fetched"))
         except KeyboardInterrupt:
             say_detached(found["job_id"])
             return ExitCode.OK
@@ -139,7 +141,7 @@ def cancel(job: str, yes: bool, as_json: bool) -> int:
     found = _ask("cancel", job=found["job_id"])
     if not found.get("final", True):
         try:
-            found = attend(_client(), found["job_id"], logs=False, until="final")
+            found = attend(_client(), found["job_id"], logs=False)
         except KeyboardInterrupt:
             say_detached(found["job_id"])
             return ExitCode.OK

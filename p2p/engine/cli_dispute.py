@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -35,7 +36,8 @@ def dispute(job: str, reason: str, yes: bool, as_json: bool) -> int:
     found = ask("dispute", job=terms["job_id"], reason=reason)
     if not found["disputed"]:
         try:
-            found = attend(EngineClient(find_home()), found["job_id"], logs=False, until="disputed")
+            disputed = itemgetter("disputed")
+            found = attend(EngineClient(find_home()), found["job_id"], logs=False, until=disputed)
         except KeyboardInterrupt:
             say_detached(found["job_id"])
             return ExitCode.OK

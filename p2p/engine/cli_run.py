@@ -125,8 +125,10 @@ def input_params(options: dict[str, Any]) -> Json:
     }
 
 
-def attend(client: EngineClient, job_id: str, *, logs: bool = True, until: str = "final") -> Json:
-    """Show a job until ``until`` is true of it. Ctrl-C passes through.
+def attend(
+    client: EngineClient, job_id: str, *, logs: bool = True, until: Callable[[Json], object] | None = None
+) -> Json:
+    """Show a job until it is final, or ``until`` holds of it. Ctrl-C passes through.
 
     :raises CyxWizError: something that somebody has to mend first; the job is not lost.
     """
@@ -179,7 +181,9 @@ async def _call(client: EngineClient, name: str, params: Json) -> Any:
     return await client.call(name, **params)
 
 
-async def _attend(client: EngineClient, job_id: str, view: JobView, logs: bool, until: str) -> None:
+async def _attend(
+    client: EngineClient, job_id: str, view: JobView, logs: bool, until: Callable[[Json], object] | None
+) -> None:
     await client.ensure_running()
     async with trio.open_nursery() as nursery:
         if logs:
@@ -187,11 +191,11 @@ async def _attend(client: EngineClient, job_id: str, view: JobView, logs: bool, 
         async with aclosing(client.stream("watch", job=job_id)) as items:
             async for job in items:
                 view.job(job)
-                if job[until] or job["final"]:
+                if job["final"] or (until is not None and until(job)):
                     break
                 if (problem := view.blocking_problem()) is not None:
                     raise problem
-        if until != "final":
+        if until is not None:
             nursery.cancel_scope.cancel()
 
 

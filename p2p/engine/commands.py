@@ -125,6 +125,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("fetch", "Put the results into a folder, or try again now.", needs=("job",), takes=("out",)),
     Command("cancel", "Cancel a job.", needs=("job",)),
+    Command("topup_terms", "What more time would cost a job that goes on.", needs=("job", "seconds")),
+    Command(
+        "topup",
+        "Give a job more time, and its escrow the money for it: written down, then done.",
+        needs=("job", "seconds"),
+    ),
     Command("dispute_terms", "The claim of a job, and what disputing it means.", needs=("job",)),
     Command("dispute", "Dispute the claim of a job: written down, then done.", needs=("job", "reason")),
     Command("offers", "What is on offer now, by GPU class."),

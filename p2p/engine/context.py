@@ -31,6 +31,8 @@ from p2p.wire.codec import decode, encode
 
 LOW_BUDGET = "low_budget"
 """The event of a job that has used most of what it may."""
+TOPPED_UP, NOT_TOPPED_UP = "topped_up", "not_topped_up"
+"""The events of a job whose buyer wanted more time for it: granted by the coordinator, or given up here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,16 @@ def spec_of(job: JobRow) -> JobSpec:
 
 
 def terms_of(job: JobRow) -> tuple[Signed, Terms]:
-    """The agreed terms, signed and read."""
+    """The newest terms that both sides agreed to, signed and read."""
     if job.terms is None:
         raise Bug(f"job {job.job_id} has no terms")
     signed = decode(Signed, job.terms)
     return signed, decode(Terms, signed.payload)
+
+
+def deposit_of(job: JobRow, terms: Terms) -> int:
+    """What the escrow holds: as agreed, or more if something was added for which no time was granted."""
+    return max(terms.deposit_units, job.escrow_units)
 
 
 def view_of(job: JobRow) -> JobView | None:

@@ -22,9 +22,11 @@ COST = "cost.json"
 _PAID = (JobStatus.SETTLED, JobStatus.FINALIZED, JobStatus.RESOLVED)
 
 
-def cost_to_json(terms: Terms, view: JobView, used_units: int, *, final: bool) -> dict[str, Any]:
+def cost_to_json(
+    terms: Terms, view: JobView, used_units: int, deposit_units: int, *, final: bool
+) -> dict[str, Any]:
     """The parts of a job's cost, in base units; ``final`` once the chain has decided."""
-    parts = split(terms.deposit_units, used_units, terms.fee_bps)
+    parts = split(deposit_units, used_units, terms.fee_bps)
     return {
         "job_id": terms.job_id,
         "asset": terms.asset.value,
@@ -33,7 +35,7 @@ def cost_to_json(terms: Terms, view: JobView, used_units: int, *, final: bool) -
         "state": view.state.value,
         "gpu_class": view.gpu_class,
         "rate_units_per_hour": view.rate_units_per_hour,
-        "deposit_units": terms.deposit_units,
+        "deposit_units": deposit_units,
         "used_seconds": view.used_seconds,
         "used_units": used_units,
         "fee_bps": terms.fee_bps,
@@ -44,11 +46,13 @@ def cost_to_json(terms: Terms, view: JobView, used_units: int, *, final: bool) -
     }
 
 
-def expected_cost(terms: Terms, view: JobView, statement: ResultStatement) -> dict[str, Any]:
+def expected_cost(
+    terms: Terms, view: JobView, statement: ResultStatement, deposit_units: int
+) -> dict[str, Any]:
     """What the job will cost by the node's own statement, which is the most it can cost now."""
     seconds = min(terms.timeout_s, math.ceil(statement.run_seconds))
     used = min(terms.deposit_units, cost_units(rate_of(terms, view.gpu_class), seconds))
-    return cost_to_json(terms, view, used, final=False)
+    return cost_to_json(terms, view, used, deposit_units, final=False)
 
 
 def charged_units(on_chain: OnChainJob | PastJob) -> int:
@@ -68,5 +72,5 @@ async def write_cost(engine: Engine, job: JobRow, on_chain: OnChainJob | PastJob
     if job.fetched_at_s is None or view is None or not out.is_dir():
         return
     _, terms = terms_of(job)
-    cost = cost_to_json(terms, view, charged_units(on_chain), final=True)
+    cost = cost_to_json(terms, view, charged_units(on_chain), on_chain.deposit_units, final=True)
     await trio.to_thread.run_sync(replace_file, out / COST, dump(cost))

@@ -18,7 +18,7 @@ from p2p.core.messages.jobs import JobView, Receipt, ReceiptRequest, ResultState
 from p2p.core.messages.transfer import ManifestReply, ManifestRequest, ReceivedNotice, Side
 from p2p.core.signing import Domain, Signed, signing_input, statement_hash
 from p2p.core.states import JobState
-from p2p.engine.context import Engine, statement_of, terms_of
+from p2p.engine.context import Engine, deposit_of, statement_of, terms_of
 from p2p.engine.cost import COST, dump, expected_cost
 from p2p.engine.following import ask_offer, finish, wait_for_news
 from p2p.engine.joblog import JobLog
@@ -56,7 +56,8 @@ async def fetch(engine: Engine, job: JobRow) -> JobRow:
     log = engine.log(job.job_id, job.epoch)
     await _require_log(engine, job, log, statement)
     files = await trio.to_thread.run_sync(_describe, signed, statement, log)
-    files[COST] = dump(expected_cost(terms_of(job)[1], view, statement))
+    terms = terms_of(job)[1]
+    files[COST] = dump(expected_cost(terms, view, statement, deposit_of(job, terms)))
     await trio.to_thread.run_sync(folder.finish, files, log.path)
     job = await _current(engine, job)
     return await engine.tables.advance(job, Stage.VERIFIED, fetched_at_s=engine.clock.now_s())

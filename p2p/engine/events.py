@@ -9,7 +9,7 @@ import trio
 from p2p.core.errors import CyxWizError
 from p2p.core.limits import ENGINE_RETRY_FIRST_S, ENGINE_RETRY_MAX_S, EVENTS_ASK_S
 from p2p.core.messages.jobs import EventList, EventsRequest, JobEvent
-from p2p.engine.context import Engine
+from p2p.engine.context import TOPPED_UP, Engine
 from p2p.store.engine import EventRow
 
 _LOG = logging.getLogger(__name__)
@@ -44,11 +44,16 @@ async def _ask(engine: Engine) -> None:
     for job_id, found in by_job.items():
         if await engine.tables.job(job_id) is None:
             continue  # sent from another machine of the same buyer
-        rows = [EventRow(event.at_s, event.new.value, _detail(event), event.seq) for event in found]
+        rows = [EventRow(event.at_s, _state(event), _detail(event), event.seq) for event in found]
         await engine.tables.add_events(job_id, rows)
         engine.live.ring(job_id)
     if events:
         await engine.tables.set_setting(name, str(max(event.seq for event in events)))
+
+
+def _state(event: JobEvent) -> str:
+    """Where the job went; or that it was given more time."""
+    return TOPPED_UP if event.code == TOPPED_UP else event.new.value
 
 
 def _detail(event: JobEvent) -> str:

@@ -104,7 +104,8 @@ async def finish(engine: Engine, job: JobRow, stage: Stage) -> JobRow:
         await trio.to_thread.run_sync(remove_partial, Path(job.out_folder), job.job_id)
     await write_cost(engine, job, on_chain)
     engine.source.revoke(job.job_id)
-    return await _advance(engine, job, stage, charged_units=charged_units(on_chain))
+    charged, held = charged_units(on_chain), on_chain.deposit_units
+    return await _advance(engine, job, stage, charged_units=charged, escrow_units=held)
 
 
 async def read_chain(engine: Engine, job: JobRow) -> OnChainJob | PastJob:

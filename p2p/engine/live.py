@@ -31,7 +31,8 @@ class Transfer:
 class LiveJob:
     """One job's news: ``log`` is rung when its log has grown, ``news`` when anything else has changed,
     ``retry`` when somebody did something about what stopped it. ``usage_limits``: cores and memory of its
-    container; ``usage_ended``: the attempt all of whose samples are here."""
+    container; ``usage_ended``: the attempt all of whose samples are here. ``top_up_lock``: held
+    while one is agreed to, so that two are not signed at once."""
 
     job_id: str
     news: Signal = field(default_factory=Signal)
@@ -43,6 +44,7 @@ class LiveJob:
     usage_lock: trio.Lock = field(default_factory=trio.Lock)
     usage_limits: tuple[float, int] | None = None
     usage_ended: int = 0
+    top_up_lock: trio.Lock = field(default_factory=trio.Lock)
 
 
 class LiveJobs:

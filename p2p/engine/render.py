@@ -33,7 +33,9 @@ _STATE_WORDS = {
     "verified": "results verified",
     "receipted": "receipt signed",
     "closing": "waiting for the refund",
-    "low_budget": "most of the time limit is used; the job is stopped at its end",
+    "low_budget": "most of the time limit is used; the job is stopped at its end, unless it is topped up",
+    "topped_up": "topped up",
+    "not_topped_up": "not topped up",
 }
 _STATEMENT_MAX_CHARS = 2000
 _DISPUTE_WORDS = {
@@ -236,6 +238,17 @@ def cancel_question(job: Json) -> str:
     back = amount(job, max(0, deposit - used))
     paid = amount(job, used)
     return f"Cancel {short(job['job_id'])}? About {paid} for the time that it ran; {back} come back."
+
+
+def top_up_lines(terms: Json) -> Iterator[tuple[str, str]]:
+    """What more time means for a job and its money, before the yes."""
+    limit = duration(terms["timeout_s"])
+    yield "job", f"{short(terms['job_id'])} may run for {duration(terms['seconds'])} more: {limit} in all"
+    most, balance = amount(terms, terms["deposit_units"]), amount(terms, terms["balance_units"])
+    yield "locks", f"{amount(terms, terms['units'])} more of the {balance} in your escrow balance"
+    yield "costs", f"at most {most} in all, at the rates agreed first; what it does not use comes back"
+    if terms["underway"]:
+        yield "underway", "it was agreed to before, and is on its way"
 
 
 def dispute_lines(terms: Json) -> Iterator[tuple[str, str]]:

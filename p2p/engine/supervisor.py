@@ -9,7 +9,7 @@ import trio
 
 from p2p.core.errors import Bug, CyxWizError, EnvironmentFailure
 from p2p.core.limits import ENGINE_RETRY_FIRST_S, ENGINE_RETRY_MAX_S
-from p2p.engine import delivery, disputing, following, opening
+from p2p.engine import delivery, disputing, following, opening, topping_up
 from p2p.engine.context import Engine
 from p2p.engine.log_follower import follow_log
 from p2p.store.engine import JobRow
@@ -31,8 +31,22 @@ STEPS: dict[Stage, Step] = {
 }
 """What is to be done in each stage that needs work. A step may be repeated at any time."""
 
-_WAITING = ("log_incomplete", "open_pending", "not_on_chain_yet", "dispute_not_seen", "disputed")
+_WAITING = (
+    "log_incomplete",
+    "open_pending",
+    "not_on_chain_yet",
+    "dispute_not_seen",
+    "disputed",
+    "deposit_not_seen",
+)
 """Failures that only mean: a moment, please."""
+
+
+def _step(job: JobRow) -> Step:
+    """What comes next; what the buyer has agreed to meanwhile comes before the stage's own."""
+    if disputing.is_underway(job):
+        return disputing.pursue
+    return topping_up.pursue if topping_up.is_underway(job) else STEPS[job.stage]
 
 
 class Supervisors:
@@ -80,7 +94,7 @@ class Supervisors:
         while (job := await engine.job(job_id)).stage in STEPS:
             since = engine.live[job_id].retry.count
             try:
-                step = disputing.pursue if disputing.is_underway(job) else STEPS[job.stage]
+                step = _step(job)
                 after = await step(engine, job)
             except Bug:
                 raise

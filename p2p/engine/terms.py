@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from p2p.core.errors import Refused
 from p2p.core.ids import Wallet
@@ -63,6 +64,28 @@ def check_terms(
     dearest = max(rate.units_per_hour for rate in terms.rates)
     if terms.deposit_units != cost_units(dearest, terms.timeout_s):
         raise _bad_terms("the deposit is not the dearest rate for the whole timeout")
+    return terms
+
+
+def check_extended(
+    signed: Signed, agreed: Terms, seconds: int, coordinator_peer_id: str, verify: Verify
+) -> Terms:
+    """The terms for ``seconds`` more, once nothing in them differs but the limit and what that takes.
+
+    :raises Refused: ``bad_terms``.
+    """
+    if signed.signer != coordinator_peer_id or not verify(
+        signed.signer, signing_input(Domain.TERMS, signed.payload), signed.signature
+    ):
+        raise _bad_terms("the coordinator's signature is wrong")
+    terms, timeout_s = decode(Terms, signed.payload), agreed.timeout_s + seconds
+    dearest = max(rate.units_per_hour for rate in agreed.rates)
+    deposit_units = cost_units(dearest, timeout_s)
+    wanted = replace(
+        agreed, timeout_s=timeout_s, deposit_units=deposit_units, expires_at_s=terms.expires_at_s
+    )
+    if terms != wanted:
+        raise _bad_terms("more differs from what was agreed than the time and its deposit")
     return terms
 
 

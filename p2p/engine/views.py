@@ -11,7 +11,7 @@ from p2p.core.messages.disputes import ReviewView
 from p2p.core.messages.jobs import JobView, RuleCount, Terms
 from p2p.core.money import cost_units
 from p2p.core.states import JobState
-from p2p.engine.context import budget_used, problem_of, spec_of, statement_of, terms_of, view_of
+from p2p.engine.context import budget_used, deposit_of, problem_of, spec_of, statement_of, terms_of, view_of
 from p2p.engine.cost import cost_to_json
 from p2p.engine.live import LiveJob
 from p2p.engine.planning import Plan
@@ -57,11 +57,11 @@ def job_to_json(job: JobRow, live: LiveJob) -> Json:
         "decimals": spec.asset.decimals,
         "gpu_type": spec.config.gpu_type,
         "gpu_class": view.gpu_class if view else "",
-        "timeout_s": spec.config.timeout_s,
+        "timeout_s": terms.timeout_s if terms else spec.config.timeout_s,
         "attempt": view.attempt if view else 0,
         "node_peer_id": view.node_peer_id if view else "",
         "used_seconds": view.used_seconds if view else 0,
-        "deposit_units": terms.deposit_units if terms else 0,
+        "deposit_units": deposit_of(job, terms) if terms else 0,
         "rate_units_per_hour": view.rate_units_per_hour if view else 0,
         "used_units": _used_units(job, view, terms),
         "budget_used": budget_used(view) if view else 0.0,
@@ -73,6 +73,7 @@ def job_to_json(job: JobRow, live: LiveJob) -> Json:
         "detail": view.detail if view else "",
         "problem": problem_of(job),
         "cancel_wanted": job.cancel_wanted,
+        "topping_up": job.topup is not None,
         "disputed": job.dispute_known or (view is not None and is_disputed(view)),
         "out": job.out_folder,
         "fetched": job.fetched_at_s is not None,
@@ -136,6 +137,7 @@ def job_details(job: JobRow, live: LiveJob, events: Sequence[EventRow], cluster:
 def _transactions(job: JobRow, view: JobView | None, cluster: str) -> Iterator[Json]:
     """The coordinator's, and those of this engine around them."""
     found: list[tuple[str, str, str, float | None]] = [("open", job.open_signature, "", None)]
+    found.append(("top_up", job.topup_signature, "", None))
     found += [(e.action, e.signature, e.status, e.at_s) for e in (view.chain if view else ())]
     found.append(("dispute", job.dispute_signature, "", None))
     for action, signature, status, at_s in found:
@@ -225,7 +227,7 @@ def _used_units(job: JobRow, view: JobView | None, terms: Terms | None) -> int:
 def _final_cost(job: JobRow, view: JobView | None, terms: Terms | None) -> Json | None:
     if job.charged_units is None or view is None or terms is None:
         return None
-    return cost_to_json(terms, view, job.charged_units, final=True)
+    return cost_to_json(terms, view, job.charged_units, deposit_of(job, terms), final=True)
 
 
 def _transfer(live: LiveJob) -> Json | None:

@@ -10,10 +10,16 @@ import trio
 
 from p2p.core.clock import Clock
 from p2p.core.errors import EnvironmentFailure
+from p2p.core.messages.nodes import Assignment
 from p2p.node.keeping import kept_until_s
 from p2p.store.node import JobRecord, NodeTables, Phase
 
 _LOG = logging.getLogger(__name__)
+
+
+def limit_of(job: Assignment, record: JobRecord) -> int:
+    """How long an attempt's container may run: as it was assigned, or as its buyer has paid for since."""
+    return record.timeout_s or job.limit_s
 
 
 class Attempt:

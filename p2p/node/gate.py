@@ -85,7 +85,7 @@ class Gate:
             return verdict.words
         if not verdict.takes:
             return "The node takes no jobs now."
-        if runs_into_maintenance(self._agent.settings, job.spec.config.timeout_s, facts):
+        if runs_into_maintenance(self._agent.settings, job.limit_s, facts):
             return "The node's owner needs the machine before the job's time limit is over."
         return ""
 

@@ -198,6 +198,10 @@ class Jobs:
         """
         for order in stop:
             await self.stop(order)
+        for lease in leases:
+            supervisor = self.find(lease.job_id, lease.epoch)
+            if supervisor is not None and lease.timeout_s is not None:
+                await supervisor.note_limit(lease.timeout_s)
         answered = {(lease.job_id, lease.epoch) for lease in leases}
         answered |= {(order.job_id, order.epoch) for order in stop}
         for job in sent:
@@ -287,7 +291,7 @@ def check_run(job: Assignment, memory_bytes: int, cpus: float, image: str) -> No
         image=image,
         memory_bytes=memory_bytes,
         cpus=cpus,
-        timeout_s=job.spec.config.timeout_s,
+        timeout_s=job.limit_s,
     )
 
 

@@ -16,14 +16,20 @@ import trio
 
 from p2p.core.clock import Clock
 from p2p.core.errors import CyxWizError, EnvironmentFailure
-from p2p.core.limits import LOG_DRAIN_S, REASON_MAX_CHARS, RECONNECT_FIRST_S, RECONNECT_MAX_S
+from p2p.core.limits import (
+    LOG_DRAIN_S,
+    REASON_MAX_CHARS,
+    RECONNECT_FIRST_S,
+    RECONNECT_MAX_S,
+    TIMEOUT_MAX_S,
+)
 from p2p.core.manifest import Manifest
 from p2p.core.messages.disputes import DisputeNotice
 from p2p.core.messages.nodes import PAID_UNFETCHED, Assignment
 from p2p.core.states import FailureCode, JobState
 from p2p.core.text import clean_name
 from p2p.net.identity import PeerIdentity
-from p2p.node.attempt import Attempt
+from p2p.node.attempt import Attempt, limit_of
 from p2p.node.following import LogKeeper
 from p2p.node.reading import restarted_since
 from p2p.node.reports import REFUSED_REPORT, Coordinator, deliver_report, failure_of, next_report
@@ -108,7 +114,18 @@ class Supervisor(Attempt):
         """The claim is disputed, or that has ended."""
         await self._note(dispute=encode(notice))
 
+    async def note_limit(self, timeout_s: int) -> None:
+        """The buyer has paid for more time; a limit never shrinks."""
+        if self.limit_s < timeout_s <= TIMEOUT_MAX_S:
+            await self._note(timeout_s=timeout_s)
+            self._services.runner.extend(self.spec)
+
     # -- what others ask of it
+
+    @property
+    def limit_s(self) -> int:
+        """How long the container may run, by now."""
+        return limit_of(self.job, self.record)
 
     @property
     def outputs(self) -> Path:
@@ -131,7 +148,7 @@ class Supervisor(Attempt):
             image=self.record.image,
             memory_bytes=self.record.memory_bytes,
             cpus=self.record.cpus,
-            timeout_s=config.timeout_s,
+            timeout_s=self.limit_s,
             gpus=(self.record.gpu_uuid,) if self.record.gpu_uuid else (),
             network=config.network,
         )

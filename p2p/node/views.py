@@ -12,6 +12,7 @@ from p2p.core.messages.nodes import Assignment, Earning
 from p2p.core.money import Asset, cost_units, fee_of
 from p2p.core.text import clean_name
 from p2p.local.protocol import Json
+from p2p.node.attempt import limit_of
 from p2p.node.availability import Switch, Verdict
 from p2p.node.keeping import dispute_of
 from p2p.node.payout import LoginState, Payout, login_words
@@ -48,7 +49,7 @@ def job_json(
         "started_at_s": record.started_at_s,
         "finished_at_s": record.finished_at_s,
         "run_seconds": run_seconds(record, now_s),
-        "timeout_s": spec.config.timeout_s,
+        "timeout_s": limit_of(job, record),
         "exit_code": record.exit_code,
         "failure": record.failure.value if record.failure else None,
         "detail": record.detail or record.stop_reason or "",
@@ -61,7 +62,7 @@ def job_json(
             "memory_bytes": record.memory_bytes,
             "disk_bytes": OUTPUT_MAX_BYTES,
             "network": spec.config.network.value,
-            "timeout_s": spec.config.timeout_s,
+            "timeout_s": limit_of(job, record),
         },
         "progress": fraction,
         "pay": pay_json(job, record, now_s, earning),
@@ -87,7 +88,7 @@ def pay_json(job: Assignment, record: JobRecord, now_s: float, earning: Earning 
                         "net_units": earning.net_units, "fee_units": earning.fee_units}  # fmt: skip
     if record.failure is not None or record.phase is Phase.STOPPED:
         return found | {"state": None, "estimate": False, "net_units": 0, "fee_units": 0}
-    seconds = min(math.ceil(run_seconds(record, now_s)), job.spec.config.timeout_s)
+    seconds = min(math.ceil(run_seconds(record, now_s)), limit_of(job, record))
     used = cost_units(job.rate_units_per_hour, seconds)
     fee = None if job.fee_bps is None else fee_of(used, job.fee_bps)
     state = Pay.RUNNING if record.phase.takes_slot else Pay.WAITING

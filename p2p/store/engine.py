@@ -54,6 +54,11 @@ class JobRow:
     dispute_signature: str
     dispute_last_valid: int
     dispute_known: bool
+    topup: bytes | None
+    topup_transaction: bytes | None
+    topup_signature: str
+    topup_last_valid: int
+    escrow_units: int
 
 
 @dataclass(frozen=True, slots=True)

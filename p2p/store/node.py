@@ -96,6 +96,7 @@ class JobRecord:
     log_cursor: str
     log_kept: bool
     dispute: bytes | None
+    timeout_s: int | None
 
     @property
     def key(self) -> tuple[str, int]:

@@ -18,6 +18,7 @@ from p2p.core.ids import JobId, PeerId, new_job_id
 from p2p.core.jobspec import JobConfig, JobSpec, NetworkMode
 from p2p.core.limits import CALL_TIMEOUT_S, GIB
 from p2p.core.messages.auth import Ack, Challenge, ChallengeRequest, LoginReply, LoginRequest, Role
+from p2p.core.messages.extensions import ExtendedRequest, ExtendOffer, ExtendRequest
 from p2p.core.messages.jobs import (
     CountersignRequest,
     JobRef,
@@ -277,6 +278,29 @@ class Buyer(Person):
 
     async def show(self, job_id: str) -> JobView:
         return await self.call("job.show", JobRef(job_id), JobView)
+
+    async def ask_extension(self, job_id: str, seconds: int) -> Signed:
+        """The terms for more time."""
+        return (await self.call("job.extend", ExtendRequest(job_id, seconds), ExtendOffer)).terms
+
+    async def top_up(self, job_id: str, seconds: int) -> JobView:
+        """Ask, pay, have it granted."""
+        terms = await self.ask_extension(job_id, seconds)
+        await self.pay_extension(terms)
+        return await self.extended(terms)
+
+    async def pay_extension(self, terms: Signed) -> None:
+        """Put what is missing into the escrow."""
+        agreed, owner, chain = decode(Terms, terms.payload), self.signer.address, self.world.chain
+        held = (await chain.existing_job(owner, JobId(agreed.job_id))).deposit_units
+        units = agreed.deposit_units - held
+        await chain.send_and_confirm(
+            await chain.prepare_top_up(self.signer, owner, JobId(agreed.job_id), units)
+        )
+
+    async def extended(self, terms: Signed) -> JobView:
+        job_id = decode(Terms, terms.payload).job_id
+        return await self.call("job.extended", ExtendedRequest(job_id, terms), JobView)
 
     async def cancel(self, job_id: str) -> SettleOffer:
         return await self.call("job.cancel", JobRef(job_id), SettleOffer)

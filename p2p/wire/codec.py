@@ -25,6 +25,7 @@ from p2p.wire.gen.cyxwiz.v1 import (
     common_pb2,
     disputes_pb2,
     estimates_pb2,
+    extensions_pb2,
     jobs_pb2,
     nodes_pb2,
     sponsor_pb2,
@@ -44,6 +45,7 @@ _MODULES = (
     sponsor_pb2,
     estimates_pb2,
     usage_pb2,
+    extensions_pb2,
 )
 _SCALARS = (int, str, bytes, float, bool)
 

@@ -172,8 +172,28 @@ WHERE buyer = %(buyer)s AND seq > %(after_seq)s ORDER BY seq LIMIT %(limit)s;
 SELECT seq, job_id, at_s, old_state, new_state, epoch, attempt, code, detail FROM job_events
 WHERE job_id = %(job_id)s AND seq > %(after_seq)s ORDER BY seq LIMIT %(limit)s;
 
+-- name: extend
+-- More time and money, of which the escrow holds the money; what was agreed is kept with it. Only ever upwards.
+WITH moved AS (
+    UPDATE jobs SET timeout_s = %(timeout_s)s, deposit_units = %(deposit_units)s, revision = revision + 1,
+        added_s = added_s + %(timeout_s)s - timeout_s, updated_at_s = %(now_s)s
+    WHERE job_id = %(job_id)s AND timeout_s < %(timeout_s)s AND deposit_units <= %(deposit_units)s
+    RETURNING *
+), kept AS (
+    INSERT INTO top_ups (job_id, timeout_s, deposit_units, payload, signature, at_s)
+    SELECT job_id, timeout_s, deposit_units, %(payload)s, %(signature)s, updated_at_s FROM moved
+), event AS (
+    INSERT INTO job_events (job_id, buyer, at_s, old_state, new_state, epoch, attempt, code, detail)
+    SELECT job_id, buyer, updated_at_s, state, state, epoch, attempt, %(code)s, %(detail)s FROM moved
+)
+SELECT * FROM moved;
+
+-- name: extended_by
+SELECT EXISTS (SELECT FROM top_ups WHERE job_id = %(job_id)s AND payload = %(payload)s) AS known;
+
 -- name: running_since
-SELECT at_s FROM job_events WHERE job_id = %(job_id)s AND epoch = %(epoch)s AND new_state = 'running';
+SELECT at_s FROM job_events WHERE job_id = %(job_id)s AND epoch = %(epoch)s AND new_state = 'running'
+    AND old_state IS DISTINCT FROM new_state;
 
 -- name: put_statement
 -- Two are proof; more of them would only fill the disk.

@@ -86,12 +86,14 @@ WHERE job_id = %(job_id)s AND kind = 'finalize' AND state = 'prepared';
 
 -- name: unclaimed
 -- Work that waits for the buyer's signature and is not claimed: delivered without a receipt, or with a settlement
--- that nobody countersigned; since when it waits, and when the job was first assigned.
+-- that nobody countersigned; since when it waits, when the job was first assigned, and the time limit that its escrow was
+-- opened for, which no top-up changes.
 SELECT w.*, (SELECT min(e.at_s) FROM job_events e
     WHERE e.job_id = w.job_id AND e.new_state = 'assigned') AS assigned_at_s
-FROM (SELECT job_id, timeout_s, updated_at_s AS waits_since_s FROM jobs WHERE state = 'delivering'
+FROM (SELECT job_id, timeout_s - added_s AS timeout_s, updated_at_s AS waits_since_s FROM jobs
+        WHERE state = 'delivering'
     UNION ALL
-    SELECT j.job_id, j.timeout_s, s.created_at_s FROM outbox s JOIN jobs j USING (job_id)
+    SELECT j.job_id, j.timeout_s - j.added_s, s.created_at_s FROM outbox s JOIN jobs j USING (job_id)
     WHERE s.kind = 'settle' AND s.state = 'waiting' AND j.state IN ('completed', 'cancelled')) w
 WHERE NOT EXISTS (SELECT FROM outbox c WHERE c.job_id = w.job_id AND c.kind = 'claim' AND c.state <> 'superseded')
 ORDER BY w.waits_since_s LIMIT %(limit)s;

@@ -68,11 +68,15 @@ class StopOrder:
 
 @dataclass(frozen=True, slots=True)
 class LeaseGrant:
-    """The node keeps the job for that much longer."""
+    """The node keeps the job for that much longer.
+
+    ``timeout_s``: how long it may run by now, which only ever grows; None: an older coordinator does not say.
+    """
 
     job_id: str
     epoch: int
     expires_in_s: float
+    timeout_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,8 @@ class LeaveRequest:
 class Assignment:
     """``job.assign`` (coordinator to node): run this under ``epoch``; fetch inputs from the engine.
 
-    ``fee_bps``: of the signed terms; None: an older coordinator does not say.
+    ``fee_bps``: of the signed terms; None: an older coordinator does not say. ``timeout_s``: how long it may
+    run, where that is longer than the specification says.
     """
 
     job_id: str
@@ -145,6 +150,12 @@ class Assignment:
     gpu_class: str
     rate_units_per_hour: int
     fee_bps: int | None = None
+    timeout_s: int | None = None
+
+    @property
+    def limit_s(self) -> int:
+        """How long it may run, as far as was known when it was assigned."""
+        return self.timeout_s or self.spec.config.timeout_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from p2p.node.runner.follow import follow
 from p2p.node.runner.install import Installer
 from p2p.node.runner.logs import LogCursor, LogEntry, LogMeter
 from p2p.node.runner.spec import (
-    LABEL_DEADLINE,
     LABEL_EPOCH,
     LABEL_IMAGE,
     LABEL_JOB,
@@ -57,6 +56,7 @@ class Runner:
         self.node = hashlib.sha256(str(self._folder).encode()).hexdigest()[:8]
         self._egress = Egress(self._daemon, self.node)
         self._supervisors: dict[tuple[str, int], Supervisor] = {}
+        self._limits_s: dict[tuple[str, int], int] = {}
 
     # -- the machine
 
@@ -145,7 +145,7 @@ class Runner:
         state = await self._find(spec)
         if state is not None and state.status != "created":
             return state.container
-        if state is not None:  # an agent died between create and start: its deadline is stale
+        if state is not None:  # an agent died between create and start
             await self._remove(state.container)
         network, dns = "none", list[str]()
         if spec.network is NetworkMode.OUTBOUND:
@@ -186,7 +186,6 @@ class Runner:
             LABEL_JOB: spec.job_id,
             LABEL_EPOCH: str(spec.epoch),
             LABEL_ROLE: "job",
-            LABEL_DEADLINE: f"{self._clock.now_s() + spec.timeout_s:.3f}",
         }
         return container.create(
             client,
@@ -230,6 +229,10 @@ class Runner:
         :raises Missing: there is no such container.
         """
         return await (await self._supervisor(spec)).run()
+
+    def extend(self, spec: RunSpec) -> None:
+        """The job may run for as long as this ``spec`` says, even if it was started with less."""
+        self._limits_s[(spec.job_id, spec.epoch)] = spec.timeout_s
 
     async def state(self, spec: RunSpec) -> ContainerState | None:
         """What Docker says of the job's container; None if there is none."""
@@ -289,6 +292,7 @@ class Runner:
         :raises EnvironmentFailure: something could not be removed.
         """
         self._supervisors.pop((spec.job_id, spec.epoch), None)
+        self._limits_s.pop((spec.job_id, spec.epoch), None)
         labels = [f"{LABEL_NODE}={self.node}", f"{LABEL_JOB}={spec.job_id}", f"{LABEL_EPOCH}={spec.epoch}"]
         await remove_containers(self._daemon, labels)
         await trio.to_thread.run_sync(clear_folder, self.folders(spec).root)
@@ -339,7 +343,14 @@ class Runner:
         key = (spec.job_id, spec.epoch)
         if key not in self._supervisors:
             found = await self._container(spec)
-            self._supervisors[key] = Supervisor(self._daemon, self._clock, spec, self.folders(spec), found)
+            self._supervisors[key] = Supervisor(
+                self._daemon,
+                self._clock,
+                spec,
+                self.folders(spec),
+                found,
+                lambda: max(spec.timeout_s, self._limits_s.get(key, 0)),
+            )
         return self._supervisors[key]
 
     async def _remove(self, found: str) -> None:

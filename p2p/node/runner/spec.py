@@ -19,7 +19,6 @@ LABEL_NODE = "cyxwiz.node"
 LABEL_JOB = "cyxwiz.job"
 LABEL_EPOCH = "cyxwiz.epoch"
 LABEL_ROLE = "cyxwiz.role"  # "job", or "install" for the short-lived helpers
-LABEL_DEADLINE = "cyxwiz.deadline_s"  # Unix time
 LABEL_IMAGE = "cyxwiz.job-image"
 
 _MEMORY_MIN_BYTES = 64 << 20
@@ -132,7 +131,6 @@ class ContainerState:
     oom_killed: bool
     started_at_s: float | None
     finished_at_s: float | None
-    deadline_s: float
 
     @property
     def running(self) -> bool:

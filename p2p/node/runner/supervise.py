@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +32,7 @@ from p2p.core.text import clean_name
 from p2p.node.runner import volume
 from p2p.node.runner.cgroup import read_usage
 from p2p.node.runner.daemon import Daemon
-from p2p.node.runner.spec import LABEL_DEADLINE, ContainerState, ExitReport, JobFolders, RunSpec, Usage
+from p2p.node.runner.spec import ContainerState, ExitReport, JobFolders, RunSpec, Usage
 
 SIGKILL_EXIT = 128 + signal.SIGKILL
 POLL_S = 0.25
@@ -89,7 +89,6 @@ def read_state(inspected: dict[str, Any]) -> ContainerState:
         oom_killed=bool(state.get("OOMKilled")),
         started_at_s=_unix(state["StartedAt"]),
         finished_at_s=_unix(state["FinishedAt"]),
-        deadline_s=float(inspected["Config"]["Labels"].get(LABEL_DEADLINE, "inf")),
     )
 
 
@@ -116,14 +115,21 @@ def _watched(pid: int) -> Iterator[int | None]:
 
 
 class Supervisor:
-    """Enforces the limits of one container until it has ended."""
+    """Enforces the limits of one container until it has ended. ``limit_s``: how long it may run, by now."""
 
     def __init__(
-        self, daemon: Daemon, clock: Clock, spec: RunSpec, folders: JobFolders, container: str
+        self,
+        daemon: Daemon,
+        clock: Clock,
+        spec: RunSpec,
+        folders: JobFolders,
+        container: str,
+        limit_s: Callable[[], int],
     ) -> None:
         self._daemon, self._clock, self._spec, self._folders = daemon, clock, spec, folders
         self._container = container
         self._full_since_s: float | None = None
+        self._limit_s = limit_s
         self.usage = NO_USAGE
 
     async def state(self) -> ContainerState:
@@ -200,8 +206,9 @@ class Supervisor:
         earlier = read_verdict(self._folders.verdict)
         if earlier is not None:  # we crashed between the verdict and the signal
             return earlier.failure, earlier.detail
-        if self._clock.now_s() >= state.deadline_s:
-            return FailureCode.TIMEOUT, f"It had {self._spec.timeout_s} s."
+        limit_s = self._limit_s()
+        if state.started_at_s is not None and self._clock.now_s() >= state.started_at_s + limit_s:
+            return FailureCode.TIMEOUT, f"It had {limit_s} s."
         if not self._output_is_full():
             self._full_since_s = None
             return None

@@ -52,6 +52,7 @@ T = TypeVar("T")
 
 FUNDED_UNITS, WITHDRAWN_UNITS = 5_000_000, 1_000_000
 RUN_S = 20.0
+ADDED_S = 600
 STORY_MAX_S = 120.0
 
 B = Boundary
@@ -59,7 +60,7 @@ STORIES = {
     "settle": [
         *(B.LEDGER_READ, B.LEDGER_POSTED, B.ESCROW_SEEN, B.JOB_QUEUED, B.JOB_CLAIMED, B.NODE_TOLD),
         *(B.ASSIGN_TAKEN, B.ASSIGN_SIGNED, B.ASSIGN_STORED, B.ASSIGN_SENT, B.ASSIGN_LANDED, B.ASSIGN_DONE),
-        *(B.REPORT_KEPT, B.RECEIPT_KEPT, B.OFFER_KEPT, B.COUNTERSIGNED),
+        *(B.EXTENDED, B.REPORT_KEPT, B.RECEIPT_KEPT, B.OFFER_KEPT, B.COUNTERSIGNED),
         *(B.SETTLE_TAKEN, B.SETTLE_SENT, B.SETTLE_LANDED, B.SETTLE_DONE),
     ],
     "refund": [
@@ -303,8 +304,9 @@ class Market:
 
 
 async def settle(market: Market) -> None:
-    """Two jobs are done, accepted and signed for."""
+    """Two jobs are done, one of them with more time than at first, accepted and signed for."""
     jobs = await market.submitted()
+    await market.buyer.top_up(jobs[0].job_id, ADDED_S)
     await market.ran(jobs)
     for job in jobs:
         await market.on_chain(job.job_id, "assign")

@@ -56,6 +56,7 @@ RECORD = JobRecord(
     log_cursor="",
     log_kept=True,
     dispute=None,
+    timeout_s=None,
 )
 
 

@@ -193,7 +193,6 @@ def test_a_state_before_the_start_has_no_times() -> None:
         }
     )
     assert (state.started_at_s, state.finished_at_s, state.running, state.over) == (None, 1.25, False, False)
-    assert state.deadline_s == float("inf")
 
 
 def test_the_first_verdict_stands(tmp_path: Path) -> None:

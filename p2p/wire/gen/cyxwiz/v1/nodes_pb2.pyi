@@ -187,28 +187,35 @@ Global___StopOrder: _TypeAlias = StopOrder  # noqa: Y015
 
 @_typing.final
 class LeaseGrant(_message.Message):
-    """The node keeps the job for that much longer."""
+    """The node keeps the job for that much longer. timeout_s: how long it may run by now, which only ever grows; unset:
+    an older coordinator does not say.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     EXPIRES_IN_S_FIELD_NUMBER: _builtins.int
+    TIMEOUT_S_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     epoch: _builtins.int
     expires_in_s: _builtins.float
+    timeout_s: _builtins.int
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
         epoch: _builtins.int = ...,
         expires_in_s: _builtins.float = ...,
+        timeout_s: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_timeout_s", b"_timeout_s", "timeout_s", b"timeout_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "expires_in_s", b"expires_in_s", "job_id", b"job_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_timeout_s", b"_timeout_s", "epoch", b"epoch", "expires_in_s", b"expires_in_s", "job_id", b"job_id", "timeout_s", b"timeout_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__timeout_s: _TypeAlias = _typing.Literal["timeout_s"]  # noqa: Y015
+    _WhichOneofArgType__timeout_s: _TypeAlias = _typing.Literal["_timeout_s", b"_timeout_s"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__timeout_s) -> _WhichOneofReturnType__timeout_s | None: ...
 
 Global___LeaseGrant: _TypeAlias = LeaseGrant  # noqa: Y015
 
@@ -386,7 +393,10 @@ Global___LeaveRequest: _TypeAlias = LeaveRequest  # noqa: Y015
 
 @_typing.final
 class Assignment(_message.Message):
-    """job.assign (coordinator to node): run this under epoch; fetch inputs from the engine."""
+    """job.assign (coordinator to node): run this under epoch; fetch inputs from the engine.
+
+    timeout_s: how long it may run, where that is longer than the specification says.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -399,6 +409,7 @@ class Assignment(_message.Message):
     GPU_CLASS_FIELD_NUMBER: _builtins.int
     RATE_UNITS_PER_HOUR_FIELD_NUMBER: _builtins.int
     FEE_BPS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_S_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     epoch: _builtins.int
     engine_peer_id: _builtins.str
@@ -406,6 +417,7 @@ class Assignment(_message.Message):
     gpu_class: _builtins.str
     rate_units_per_hour: _builtins.int
     fee_bps: _builtins.int
+    timeout_s: _builtins.int
     @_builtins.property
     def spec(self) -> _common_pb2.JobSpec: ...
     @_builtins.property
@@ -422,14 +434,20 @@ class Assignment(_message.Message):
         gpu_class: _builtins.str = ...,
         rate_units_per_hour: _builtins.int = ...,
         fee_bps: _builtins.int | None = ...,
+        timeout_s: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "fee_bps", b"fee_bps", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "_timeout_s", b"_timeout_s", "fee_bps", b"fee_bps", "spec", b"spec", "timeout_s", b"timeout_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "engine_addresses", b"engine_addresses", "engine_peer_id", b"engine_peer_id", "epoch", b"epoch", "fee_bps", b"fee_bps", "gpu_class", b"gpu_class", "job_id", b"job_id", "lease_s", b"lease_s", "rate_units_per_hour", b"rate_units_per_hour", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "_timeout_s", b"_timeout_s", "engine_addresses", b"engine_addresses", "engine_peer_id", b"engine_peer_id", "epoch", b"epoch", "fee_bps", b"fee_bps", "gpu_class", b"gpu_class", "job_id", b"job_id", "lease_s", b"lease_s", "rate_units_per_hour", b"rate_units_per_hour", "spec", b"spec", "timeout_s", b"timeout_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fee_bps: _TypeAlias = _typing.Literal["fee_bps"]  # noqa: Y015
     _WhichOneofArgType__fee_bps: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps"]  # noqa: Y015
+    _WhichOneofReturnType__timeout_s: _TypeAlias = _typing.Literal["timeout_s"]  # noqa: Y015
+    _WhichOneofArgType__timeout_s: _TypeAlias = _typing.Literal["_timeout_s", b"_timeout_s"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fee_bps) -> _WhichOneofReturnType__fee_bps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__timeout_s) -> _WhichOneofReturnType__timeout_s | None: ...
 
 Global___Assignment: _TypeAlias = Assignment  # noqa: Y015
 

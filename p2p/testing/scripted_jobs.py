@@ -48,6 +48,7 @@ def job(state: str = "running", **changes: Any) -> Json:
         "detail": "",
         "problem": None,
         "cancel_wanted": False,
+        "topping_up": False,
         "disputed": False,
         "out": "/srv/ml/out",
         "fetched": state in ("completed", "settled"),

@@ -153,6 +153,7 @@ class ScriptedCoordinator:
         self.calls: list[str] = []
         self.views: dict[str, JobView] = {}
         self.specs: dict[str, JobSpec] = {}
+        self.terms: dict[str, Terms] = {}
         self.events: list[JobEvent] = []
         self.wallet = ""
         self._settling: tuple[Wallet, int, int] | None = None
@@ -174,7 +175,11 @@ class ScriptedCoordinator:
             "job.dispute": self._dispute,
         }
         for method, handler in handlers.items():
-            peer.serve(method, self._guarded(method, handler))
+            self.serve(method, handler)
+
+    def serve(self, method: str, handler: Callable[[Call], Awaitable[object]]) -> None:
+        """Answer a method, once somebody is logged in."""
+        self.peer.serve(method, self._guarded(method, handler))
 
     def _guarded(
         self, method: str, handler: Callable[[Call], Awaitable[object]]
@@ -189,13 +194,13 @@ class ScriptedCoordinator:
 
         return guarded
 
-    def move(self, job_id: str, state: JobState, **changes: Any) -> JobView:
+    def move(self, job_id: str, state: JobState, code: str = "", **changes: Any) -> JobView:
         """A job's next state, as the engine will hear of it."""
         old = self.views[job_id]
         view = replace(old, state=state, revision=old.revision + 1, **changes)
         self.views[job_id] = view
         seq = len(self.events) + 1
-        event = JobEvent(seq, job_id, SYSTEM_CLOCK.now_s(), old.state, state, view.attempt, "", "")
+        event = JobEvent(seq, job_id, SYSTEM_CLOCK.now_s(), old.state, state, view.attempt, code, "")
         self.events.append(event)
         self._news.set()
         self._news = trio.Event()
@@ -220,10 +225,10 @@ class ScriptedCoordinator:
             node_wallet=self.node_wallet,
         )
 
-    def deliver(self, job_id: str, **bent: Any) -> JobView:
+    def deliver(self, job_id: str, ran_s: int = 10, **bent: Any) -> JobView:
         """The node has delivered; ``bent`` changes its statement before it is passed on."""
-        statement = self.node.statement(self.views[job_id], self.specs[job_id])
-        return self.move(job_id, JobState.DELIVERING, statement=replace(statement, **bent), used_seconds=10)
+        statement = replace(self.node.statement(self.views[job_id], self.specs[job_id], ran_s - 0.5), **bent)
+        return self.move(job_id, JobState.DELIVERING, statement=statement, used_seconds=ran_s)
 
     async def refund(self, job_id: str) -> JobView:
         """Give the whole deposit back on chain."""
@@ -318,7 +323,7 @@ class ScriptedCoordinator:
         terms = decode(Terms, request.terms.payload)
         now_s = SYSTEM_CLOCK.now_s()
         if terms.job_id not in self.views:
-            self.specs[terms.job_id] = request.spec
+            self.specs[terms.job_id], self.terms[terms.job_id] = request.spec, terms
             self.views[terms.job_id] = JobView(
                 job_id=terms.job_id,
                 name=request.spec.name,
@@ -358,7 +363,7 @@ class ScriptedCoordinator:
         if view.state is JobState.DELIVERING:
             view = self.move(request.job_id, JobState.COMPLETED, receipt=request.receipt)
         assert view.statement is not None
-        used = cost_units(RATE.units_per_hour, 10) + self.overcharge
+        used = cost_units(RATE.units_per_hour, view.used_seconds) + self.overcharge
         result = statement_hash(Domain.RESULT, view.statement.payload)
         terms = await self.chain.settle_terms(
             Wallet(view.buyer), JobId(view.job_id), Wallet(request.signer), used, result

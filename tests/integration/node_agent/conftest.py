@@ -72,6 +72,7 @@ class Coordinator:
     held: tuple[HeldJob, ...] = ()
     left: bool = False
     leases: set[tuple[str, int]] = field(default_factory=set)
+    limits: dict[tuple[str, int], int] = field(default_factory=dict)
     stop: list[StopOrder] = field(default_factory=list)
     logins: int = 0
     must_log_in: bool = True
@@ -165,7 +166,7 @@ class Coordinator:
 
     def _leases(self, held: tuple[HeldJob, ...]) -> tuple[LeaseGrant, ...]:
         keys = [(job.job_id, job.epoch) for job in held]
-        return tuple(LeaseGrant(*key, 45.0) for key in keys if key in self.leases)
+        return tuple(LeaseGrant(*key, 45.0, self.limits.get(key)) for key in keys if key in self.leases)
 
     async def _leave(self, call: Call) -> bytes:
         decode(LeaveRequest, call.payload)

@@ -18,10 +18,13 @@ from p2p.core.signing import Domain, signing_input
 from p2p.core.states import FailureCode, JobState
 from p2p.net.identity import verify_peer_signature
 from p2p.node.agent import NodeAgent
+from p2p.node.views import job_json
 from p2p.store.node import Phase
 from p2p.wire.codec import decode
 
 pytestmark = pytest.mark.docker
+
+DEADLINE_S = 30.0
 
 Start = Callable[[], AbstractAsyncContextManager[NodeAgent]]
 
@@ -118,3 +121,26 @@ async def test_an_order_to_stop_ends_a_running_job(coordinator: Any, engine: Any
         await cleaned(agent, job.job_id)
         assert JobState.FAILED not in [report.state for report in coordinator.reports]
         assert not list(agent.runner._folder.iterdir())
+
+
+async def test_a_job_that_was_topped_up_outlives_its_first_limit(
+    coordinator: Any, engine: Any, start_agent: Start
+) -> None:
+    """The container goes on, also under an agent that was started again meanwhile."""
+    script = b"import time\nprint('up', flush=True)\ntime.sleep(16)\nopen('late', 'w').write('x')"
+    async with start_agent() as agent:
+        job = engine.job({"train.py": script}, config=JobConfig(timeout_s=10))
+        assert (await coordinator.assign(job)).accepted
+        await coordinator.until_state(JobState.RUNNING)
+        coordinator.limits[(job.job_id, job.epoch)] = 60
+        with trio.fail_after(DEADLINE_S):
+            while agent.jobs.supervisors()[0].limit_s != 60:
+                await trio.sleep(0.05)
+        assert job_json(agent.jobs.supervisors()[0].record, 0.0)["timeout_s"] == 60
+    coordinator.limits.clear()  # the journal remembers
+    async with start_agent() as agent:
+        report = await coordinator.until_state(JobState.DELIVERING)
+        statement = decode(ResultStatement, report.statement.payload)
+        assert statement.run_seconds > 15
+        outputs = await engine.outputs(coordinator.node, agent.peer.addresses, job)
+        assert outputs == {"late": b"x"}

@@ -59,7 +59,7 @@ def test_an_extension_costs_the_dearest_rate_for_all_of_the_time() -> None:
     assert longer.expires_at_s > 2000
     assert replace(longer, timeout_s=3600, deposit_units=500_000, expires_at_s=1000) == TERMS
     with pytest.raises(UserError, match="more than can be moved"):
-        extended(replace(TERMS, rates=(RateTerm("cpu", 1, 2**62),)), 5400, 0.0)
+        extended(replace(TERMS, rates=(RateTerm("cpu", 1, 2**63),)), 5400, 0.0)
 
 
 def test_nothing_but_time_and_deposit_may_differ() -> None:

@@ -126,6 +126,8 @@ def make_job(deal: Deal) -> Callable[[], tuple[JobRow, LiveJob]]:
             "view": encode(deal.view),
             "statement": encode(deal.sign_statement()),
             "cancel_wanted": False,
+            "topup_signature": "",
+            "escrow_units": 0,
         }
         return JobRow(**{**values, **changes}), LiveJob(JOB)
 

@@ -17,7 +17,7 @@ from p2p.core.money import USD_MICROS, Asset, cost_units, usd_to_units
 from p2p.core.signing import Domain, Signed, statement_hash
 from p2p.core.states import JobState
 from p2p.engine.settling import check_cancelled, check_delivered
-from p2p.engine.terms import check_charge, check_statement, check_terms, rate_of
+from p2p.engine.terms import check_charge, check_extended, check_statement, check_terms, rate_of
 from p2p.net.identity import PeerIdentity, verify_peer_signature
 from p2p.store.engine import EventRow
 from p2p.wire.codec import encode
@@ -241,3 +241,33 @@ def test_the_deadline_on_chain_leaves_room_for_every_attempt_within_what_is_allo
 
 def test_settled_is_no_state_to_be_paid_again() -> None:
     assert JobState.SETTLED.is_final
+
+
+def test_more_time_is_agreed_to_on_the_same_terms_alone(deal: Any) -> None:
+    rate = max(rate.units_per_hour for rate in deal.terms.rates)
+    timeout_s = deal.terms.timeout_s + 1800
+    longer = replace(
+        deal.terms,
+        timeout_s=timeout_s,
+        deposit_units=cost_units(rate, timeout_s),
+        expires_at_s=deal.terms.expires_at_s + 5,
+    )
+
+    def extend(signed: Signed, seconds: int = 1800) -> Terms:
+        coordinator = deal.coordinator.peer_id
+        return check_extended(signed, deal.terms, seconds, coordinator, verify_peer_signature)
+
+    assert extend(deal.sign_terms(longer)) == longer
+    with pytest.raises(Refused, match="signature"):
+        extend(deal.sign_terms(longer, by=deal.node))
+    with pytest.raises(Refused, match="more differs"):
+        extend(deal.sign_terms(longer), seconds=1799)
+    for name, value in (
+        ("fee_bps", 1),
+        ("buyer", "x"),
+        ("deposit_units", 1),
+        ("spec_hash", b""),
+        ("rates", ()),
+    ):
+        with pytest.raises(Refused, match="more differs"):
+            extend(deal.sign_terms(replace(longer, **{name: value})))

@@ -32,7 +32,7 @@ from p2p.store.engine import EventRow, JobRow
 from p2p.store.stages import Stage
 from p2p.wire.codec import decode, encode
 
-_NOTHING = "Nothing was sent; the job goes on as it was agreed."
+_NOTHING = "Nothing was sent; what was agreed stands."
 _LOG_IN_FIRST = ("not_logged_in", "other_wallet")
 _NONE = SignedTransaction(b"", "", 0)
 

@@ -1,5 +1,5 @@
-"""What can be done to a job from the list and from its own page, in one place: cancel, fetch, copy, send
-again."""
+"""What can be done to a job from the list and from its own page, in one place: cancel, add time, fetch, copy,
+send again."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from engine_gui.job_model import JobRow, can_cancel, can_fetch, cancel_terms
+from engine_gui.topup_dialog import TopUpDialog
+from engine_gui.topup_model import can_top_up
 from gui_kit.dialogs import ask
 from gui_kit.frame import Frame
 from gui_kit.icons import icon
 from gui_kit.labels import copy_text
 from gui_kit.words import clean, tr
+from p2p.core.durations import format_duration
 from p2p.core.errors import CyxWizError
 
 
@@ -52,6 +55,7 @@ class JobActions:
             ),
             (tr("Send again as a new job"), "content-duplicate", lambda: self.go.duplicate(job.key), True),
             (tr("Copy its id"), "content-copy", lambda: self.copy_id(job.key), True),
+            (tr("Add time …"), "timer-plus-outline", lambda: self.add_time(parent, job.key), can_top_up(job)),
             (tr("Cancel …"), "cancel", lambda: self.cancel(parent, job.key), can_cancel(job)),
         ]
         for word, icon_name, do, possible in entries:
@@ -78,6 +82,11 @@ class JobActions:
         """Say first what it does to the money, by the agent's newest numbers."""
         question = self._frame.link.call(parent, "show", job=job_id)
         question.then(lambda job: self._ask_cancel(parent, job), self.tell)
+
+    def add_time(self, parent: QWidget, job_id: str) -> None:
+        """Ask how much, by the agent's newest numbers."""
+        question = self._frame.link.call(parent, "show", job=job_id)
+        question.then(lambda job: self._ask_time(parent, job), self.tell)
 
     def fetch(self, parent: QWidget, job_id: str) -> None:
         """Put the results into a folder of the person's choice."""
@@ -107,6 +116,16 @@ class JobActions:
             danger=True,
             then=lambda: self._cancel(parent, job["job_id"]),
         )
+
+    def _ask_time(self, parent: QWidget, job: dict[str, Any]) -> None:
+        dialog = TopUpDialog(parent, self._frame.link, job)
+        dialog.accepted.connect(lambda: self._top_up(parent, job["job_id"], dialog.seconds))
+        dialog.open()
+
+    def _top_up(self, parent: QWidget, job_id: str, seconds: int) -> None:
+        done = tr("{time} more is being paid for, and added then.", time=format_duration(seconds))
+        call = self._frame.link.call(parent, "topup", job=job_id, seconds=seconds)
+        call.then(lambda _: self._frame.toasts.show(done), self.tell)
 
     def _cancel(self, parent: QWidget, job_id: str) -> None:
         done = tr("Cancelled. What was not used comes back to your escrow balance.")

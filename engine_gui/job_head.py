@@ -76,6 +76,8 @@ def doing_words(job: Json) -> str:
         words = tr("Sending inputs") if transfer["direction"] == "up" else tr("Fetching results")
         done, total = bytes_text(transfer["done_bytes"]), bytes_text(transfer["total_bytes"])
         return tr("{what}: {done} of {total}", what=words, done=done, total=total)
+    if job["topping_up"]:
+        return tr("Adding time")
     if job["state"] == "running" and job["progress"] is not None:
         return percent(job["progress"])
     if job["attempt"] > 1 and not job["final"]:

@@ -33,6 +33,7 @@ class JobRow:
     state: str
     held_up: bool
     cancelling: bool
+    topping_up: bool
     gpu: str
     fraction: float | None
     used_seconds: int
@@ -57,6 +58,7 @@ def job_row(job: Json) -> JobRow:
         state=job["state"],
         held_up=job["problem"] is not None,
         cancelling=bool(job["cancel_wanted"]) and not job["final"],
+        topping_up=job["topping_up"],
         gpu=clean_name(job["gpu_class"] or job["gpu_type"], _GPU_MAX_CHARS),
         fraction=fraction(job),
         used_seconds=job["used_seconds"],

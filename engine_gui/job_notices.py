@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine_gui.job_model import failure_lines, is_low, misfit_lines, waiting_words
+from engine_gui.job_model import failure_lines, is_low, job_row, misfit_lines, waiting_words
+from engine_gui.topup_model import can_top_up
 from gui_kit.tokens import Token
 from gui_kit.words import amount_text, clean, duration_text, tr
 from p2p.core.money import Asset
@@ -17,12 +18,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A heading and what follows from it."""
+    """A heading and what follows from it; ``more_time``: whether that can be mended by adding some."""
 
     what: str
     rest: tuple[str, ...]
     icon: str
     token: Token
+    more_time: bool = False
 
 
 def notice_of(job: Json) -> Notice | None:
@@ -41,9 +43,10 @@ def notice_of(job: Json) -> Notice | None:
     if is_low(job):
         left = duration_text(max(0, job["timeout_s"] - job["used_seconds"]))
         words = tr("The job is stopped when its time limit is reached, and fails.")
-        return Notice(
-            tr("{time} of its time are left.", time=left), (words,), "timer-alert-outline", "warning"
-        )
+        if job["topping_up"]:
+            words = tr("More time is being added.")
+        what = tr("{time} of its time are left.", time=left)
+        return Notice(what, (words,), "timer-alert-outline", "warning", can_top_up(job_row(job)))
     return None
 
 

@@ -15,6 +15,7 @@ from engine_gui.job_model import can_cancel, job_row
 from engine_gui.job_notices import Notice, notice_of
 from engine_gui.plot_model import MetricReader, UsageReader
 from engine_gui.problem_card import ProblemCard
+from engine_gui.topup_model import ended_words
 from gui_kit.buttons import Button
 from gui_kit.feed import Feed
 from gui_kit.frame import Frame
@@ -79,7 +80,9 @@ class JobPage(Page):
         self._feed = self._follow()
 
     def _show(self, job: Json) -> None:
-        self._job = job
+        before, self._job = self._job or job, job
+        if ended := ended_words(before, job):
+            self._tell(*ended)
         name = job_row(job).name
         if name != self.title:
             self.set_title(name)
@@ -97,6 +100,7 @@ class JobPage(Page):
             self.notice.clear()
         else:
             self.notice.show_lines(notice.what, list(notice.rest), notice.icon, notice.token)
+            self.notice.offer(tr("Add time") if notice.more_time else "", self._add_time)
 
     def _show_action(self) -> None:
         job = self._job
@@ -134,6 +138,9 @@ class JobPage(Page):
         if self._job is not None:
             menu = self._actions.menu(self, job_row(self._job), with_open=False)
             menu.popup(self.head.more.mapToGlobal(QPoint(0, self.head.more.height())))
+
+    def _add_time(self) -> None:
+        self._actions.add_time(self, self.job_id)
 
     def _dispute(self) -> None:
         call = self._frame.link.call(self, "dispute_terms", job=self.job_id)

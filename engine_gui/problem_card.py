@@ -39,6 +39,7 @@ class ProblemCard(Card):
         self.mend = Button("")
         self.mend.clicked.connect(self._mend)
         self._do: Callable[[], object] | None = None
+        self.mend.hide()
         self.body.addLayout(row(self.mend, None))
         self.hide()
 
@@ -46,6 +47,10 @@ class ProblemCard(Card):
         """What happened, what it means, what to do; ``word`` and ``do``: a button that does it."""
         what, *rest = error.lines() or (tr("Something went wrong."),)
         self.show_lines(what, rest)
+        self.offer(word, do)
+
+    def offer(self, word: str, do: Callable[[], object] | None) -> None:
+        """A button that mends it; without a word none."""
         self._do = do
         self.mend.setText(word)
         self.mend.setAccessibleName(word)
@@ -54,12 +59,12 @@ class ProblemCard(Card):
     def show_lines(
         self, what: str, rest: list[str], icon_name: str = "alert-circle-outline", token: Token = "danger"
     ) -> None:
-        """A heading and what follows from it."""
+        """A heading and what follows from it; a button stays until :meth:`offer` says otherwise, and keeps
+        the focus."""
         self._icon.set_icon(icon_name, token)
         self.what.setText(self._breakable(what, _WHAT_MAX_CHARS))
         self.rest.setText("\n".join(self._breakable(line, _LINE_MAX_CHARS) for line in rest))
         self.rest.setVisible(bool(rest))
-        self.mend.hide()
         self.show()
 
     def clear(self) -> None:

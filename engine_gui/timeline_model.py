@@ -69,8 +69,8 @@ def _by(event: Json) -> str:
 
 
 def _look(event: Json) -> Look:
-    steps = ENGINE_STEPS if event["from"] == "engine" else JOB_STATES
-    return look({**JOB_STATES, **steps}, event["state"])
+    words = JOB_STATES | ENGINE_STEPS if event["from"] == "engine" else ENGINE_STEPS | JOB_STATES
+    return look(words, event["state"])
 
 
 def _action(name: str) -> str:

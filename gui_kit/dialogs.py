@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QDialog, QLayout, QWidget
 
@@ -54,11 +54,20 @@ class Confirm(QDialog):
         default.setFocus()
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """As high as its text needs to be at this width."""
+        self._fit()
+        super().showEvent(event)
+
+    def event(self, event: QEvent | None) -> bool:
+        done = super().event(event)
+        if event is not None and event.type() is QEvent.Type.LayoutRequest:
+            self._fit()
+        return done
+
+    def _fit(self) -> None:
+        """As high as its text needs to be at this width; also when it becomes another text."""
         layout = self.layout()
         if layout is not None:
             self.resize(_WIDTH_PX, layout.totalHeightForWidth(_WIDTH_PX))
-        super().showEvent(event)
 
 
 def ask(

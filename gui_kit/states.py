@@ -49,6 +49,8 @@ ENGINE_STEPS: dict[str, Look] = {
     "closing": Look("Waiting for the refund", "timer-sand", "muted"),
     "withdrawing": Look("Taking the deposit back", "undo-variant", "warning"),
     "disputed": Look("Disputed", "scale-balance", "warning"),
+    "topped_up": Look("Time added", "timer-plus-outline", "success"),
+    "not_topped_up": Look("No time was added", "timer-alert-outline", "warning"),
 }
 RESULT_FILES: dict[str, Look] = {
     # a file of a job's results

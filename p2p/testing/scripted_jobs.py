@@ -308,6 +308,23 @@ def usage(samples: int = 5) -> Json:
     }
 
 
+def topup_terms(seconds: int = 1800, **changes: Any) -> Json:
+    """What so much more time costs the job of :func:`job`."""
+    units = 400_000 * seconds // 3600
+    found: Json = {
+        "job_id": JOB_ID,
+        "asset": "usdc",
+        "decimals": 6,
+        "seconds": seconds,
+        "timeout_s": 3600 + seconds,
+        "units": units,
+        "deposit_units": 400_000 + units,
+        "balance_units": 5_000_000,
+        "underway": False,
+    }
+    return found | changes
+
+
 def dispute_terms() -> Json:
     """What disputing means, in numbers."""
     return {

@@ -73,6 +73,8 @@ def script(agent: ScriptedAgent) -> Script:
         "fetch": scripted_jobs.job(),
         "start": scripted_jobs.job("opening"),
         "discard": {"job_id": scripted_jobs.JOB_ID},
+        "topup_terms": lambda params: scripted_jobs.topup_terms(params["seconds"]),
+        "topup": scripted_jobs.job(topping_up=True),
         "dispute_terms": scripted_jobs.dispute_terms(),
         "dispute": scripted_jobs.job("completed", disputed=True),
     }

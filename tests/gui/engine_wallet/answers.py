@@ -34,8 +34,8 @@ def job(job_id: str = JOB, **changed: Any) -> dict[str, Any]:
         "gpu_class": "rtx4090", "timeout_s": 3600, "attempt": 1, "node_peer_id": "12D3KooWNode",
         "used_seconds": 60, "deposit_units": 1_500_000, "rate_units_per_hour": 400_000, "used_units": 6_667,
         "progress": 0.2, "metrics": {}, "transfer": None, "failure": None, "failure_words": "", "detail": "",
-        "problem": None, "cancel_wanted": False, "disputed": False, "out": "/tmp/out", "fetched": False,
-        "verified_root": None, "cost": None,
+        "problem": None, "cancel_wanted": False, "topping_up": False, "disputed": False, "out": "/tmp/out",
+        "fetched": False, "verified_root": None, "cost": None,
     }  # fmt: skip
     return {**made, **changed}
 

@@ -6,6 +6,7 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QKeySequence, QShortcut
 from PyQt6.QtWidgets import QButtonGroup, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from gui_kit.boxes import Scroll, column
 from gui_kit.icons import icon
 from gui_kit.labels import Label
 from gui_kit.tokens import GRID_PX, ICON_PX, MARGIN_PX, RAIL_WIDTH_PX
@@ -28,11 +29,13 @@ class Rail(QWidget):
         self._group.idClicked.connect(self.chosen)
         name = Label(product, "title")
         name.setContentsMargins(MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX)
-        self._box = QVBoxLayout(self)
+        inner = QWidget()
+        self._box = QVBoxLayout(inner)
         self._box.setContentsMargins(0, 0, 0, GRID_PX)
         self._box.setSpacing(0)
         self._box.addWidget(name)
         self._box.addStretch(1)
+        self.setLayout(column(Scroll(inner)))  # a low window with a high banner has no room for all
 
     def add(self, title: str, icon_name: str) -> int:
         """One more page; returns its number."""
@@ -74,6 +77,10 @@ class _RailButton(QToolButton):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    def sizeHint(self) -> QSize:
+        """As high as the style says, which is enough for icon and word."""
+        return QSize(super().sizeHint().width(), self.minimumHeight())
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Up and down are the rail's; Enter presses, as Space does."""

@@ -40,6 +40,7 @@ QLabel[token="danger"] { color: $danger; }
 QLabel[token="muted"] { color: $muted; }
 
 #rail { background: $surface; border-right: 1px solid $raised; }
+#rail QScrollArea, #rail #content { background: $surface; }
 #rail QToolButton { border: none; border-left: 3px solid transparent; border-radius: 0; text-align: left;
   min-height: ${control}px; padding: ${half}px ${margin}px; color: $muted; background: transparent; }
 #rail QToolButton:hover { background: $raised; color: $text; }

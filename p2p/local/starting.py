@@ -18,6 +18,7 @@ from p2p.local.platform import start_detached
 
 _POLL_S = 0.05
 _LOG_TAIL_BYTES = 4096
+_ERROR, _INDENT = "error: ", "  "  # as p2p.local.cli prints an error
 
 
 async def start_agent(
@@ -35,6 +36,7 @@ async def start_agent(
         return
     make_private(paths.folder)
     environment = {**os.environ, HOME_VARIABLE: str(home.root)}
+    before = _size(paths.log)
     process = start_detached([sys.executable, *python_arguments], paths.log, environment)
     try:
         with trio.move_on_after(AGENT_START_TIMEOUT_S):
@@ -46,12 +48,7 @@ async def start_agent(
                 return
     finally:
         _let_go(process)
-    raise EnvironmentFailure(
-        "agent_did_not_start",
-        f"{name} did not start: {_last_words(paths.log)}",
-        "Nothing was sent and nothing was paid.",
-        f"Its log is {paths.log}.",
-    )
+    raise _failure(name, paths.log, before)
 
 
 async def _other_starts(is_running: Callable[[], Awaitable[bool]]) -> bool:
@@ -60,13 +57,35 @@ async def _other_starts(is_running: Callable[[], Awaitable[bool]]) -> bool:
     return await is_running()
 
 
-def _last_words(log: Path) -> str:
+def _size(log: Path) -> int:
     try:
-        tail = log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+        return log.stat().st_size
     except OSError:
-        return "it left no log."
-    lines = tail.strip().splitlines()
-    return lines[-1] if lines else "it left no word in its log."
+        return 0
+
+
+def _failure(name: str, log: Path, before: int) -> EnvironmentFailure:
+    """What the agent said in its log before it ended: in its own three parts, if it had that much to say."""
+    lines = _last_words(log, before)
+    first = next((at for at in reversed(range(len(lines))) if lines[at].startswith(_ERROR)), None)
+    if first is None:
+        words = lines[-1] if lines else "it left no word in its log."
+        rest: list[str] = []
+    else:
+        words = lines[first].removeprefix(_ERROR)
+        rest = [line.strip() for line in lines[first + 1 :] if line.startswith(_INDENT)]
+    meaning = rest.pop(0) if len(rest) > 1 else "Nothing was sent and nothing was paid."
+    hint = " ".join([*rest, f"Its log is {log}."])
+    return EnvironmentFailure("agent_did_not_start", f"{name} did not start: {words}", meaning, hint)
+
+
+def _last_words(log: Path, before: int) -> list[str]:
+    """The last lines that were written since the log was ``before`` bytes long."""
+    try:
+        new = log.read_bytes()[before:]
+    except OSError:
+        return []
+    return new[-_LOG_TAIL_BYTES:].decode(errors="replace").strip().splitlines()
 
 
 def _let_go(process: subprocess.Popen[bytes]) -> None:

@@ -3,8 +3,10 @@
     python benchmarks/gui_log.py [--seconds 8] [--json]
 
 Measured on a real screen in memory: pictures a second while 10,000 lines a second are appended; and how
-late the window's clock ticks, which is how long a click would wait, while an agent sends lines over its
-socket as fast as they are taken. The reference is QPlainTextEdit with the same lines at the same rate.
+late the window's clock ticks, which is how long a click would wait, while an agent, a process of its own,
+sends lines over its socket as fast as they are taken: ordinary ones, lines full of escape codes, HTML and
+turned text, and the longest that a node passes on. The reference is QPlainTextEdit with ordinary lines at
+the same rate as the first.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from _screen import Lateness, screen
@@ -28,12 +32,23 @@ from gui_kit.link import AgentLink
 from gui_kit.log_feed import LogFeed
 from gui_kit.log_view import LogView
 from gui_kit.theme import Mode, theme
+from p2p.core.limits import LOG_BATCH_MAX_BYTES, LOG_LINE_MAX_BYTES
 from p2p.testing.scripted_agent import ScriptedAgent
 
 LINES_PER_S = 10_000
 TICK_MS = 10
 TARGET_FPS = 30
 TARGET_P99_MS = 50
+HOSTILE = "\x1b[31m\x1b]0;t\x07<img src=x>\u202e\u0645\u0631\u062d\u0628\u0627 \x1b[2K" * 8
+HUGE = ("x<b>\x1b[1m\u202e" * LOG_LINE_MAX_BYTES)[: LOG_LINE_MAX_BYTES // 2]
+FLOODS = {
+    "flood": [
+        f"epoch 1 step {number} loss=0.{number:04} lr=0.001 throughput=1234.5 samples/s"
+        for number in range(2500)
+    ],
+    "hostile flood": [f"{number} {HOSTILE}" for number in range(1000)],
+    "longest lines": [HUGE] * (LOG_BATCH_MAX_BYTES // LOG_LINE_MAX_BYTES),
+}
 LINE = "epoch {0} step {1} loss=0.{1:04} accuracy=0.9{1:04} lr=0.001 throughput=1234.5 samples/s"
 
 
@@ -126,26 +141,41 @@ def reference(seconds: float) -> Measured:
     return found
 
 
-def flood(seconds: float, folder: Path) -> Measured:
-    """From an agent's socket, as fast as it goes."""
+def serve(socket: Path, name: str) -> None:
+    """An agent whose log is one of the floods, until it is killed."""
+    batch = FLOODS[name]
 
     async def logs(params: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        batch = [LINE.format(1, number) for number in range(2500)]
         while True:
             yield {"epoch": 1, "lines": batch}
 
-    agent = ScriptedAgent(folder / "agent.sock")
+    agent = ScriptedAgent(socket)
     agent.streams["logs"] = logs
     agent.start()
-    link = AgentLink(agent.client())
-    link.start()
-    view = LogView()
-    view.resize(1000, 640)
-    view.show()
-    LogFeed(view, lambda: link.follow(view, "logs", every=True))
-    found = measure(view, view.canvas.viewport(), seconds, lambda: (view.store.end, view.store.end * 85))
-    link.close()
-    agent.stop()
+    Event().wait()
+
+
+def flood(seconds: float, folder: Path, name: str) -> Measured:
+    """From an agent's socket, as fast as it goes."""
+    mean_chars = sum(map(len, FLOODS[name])) / len(FLOODS[name])
+    socket = folder / f"{len(name)}.sock"
+    with subprocess.Popen([sys.executable, __file__, "--serve", str(socket), name]) as agent:
+        while not socket.exists():
+            time.sleep(0.05)
+        link = AgentLink(ScriptedAgent(socket).client(may_start=False))
+        link.start()
+        view = LogView()
+        view.resize(1000, 640)
+        view.show()
+        LogFeed(view, lambda: link.follow(view, "logs", every=True))
+        found = measure(
+            view,
+            view.canvas.viewport(),
+            seconds,
+            lambda: (view.store.end, round(view.store.end * mean_chars)),
+        )
+        link.close()
+        agent.kill()
     return found
 
 
@@ -155,7 +185,10 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve:
+        serve(Path(options.serve[0]), options.serve[1])
     with screen() as display, tempfile.TemporaryDirectory() as folder:
         os.environ |= {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
         app = QApplication(sys.argv[:1])
@@ -164,7 +197,7 @@ def main() -> None:
         found = {
             "steady": steady(options.seconds),
             "QPlainTextEdit": reference(options.seconds),
-            "flood": flood(options.seconds, Path(folder)),
+            **{name: flood(options.seconds, Path(folder), name) for name in FLOODS},
         }
         del app
     if options.json:
@@ -175,7 +208,8 @@ def main() -> None:
                 f"{name:15} {one.frames_per_s:5.0f} pictures/s  tick late p50 {one.late_p50_ms:5.1f} ms, "
                 f"p99 {one.late_p99_ms:6.1f} ms  {one.lines_per_s:9,.0f} lines/s  {one.mb_per_s:6.1f} MB/s"
             )
-    missed = found["steady"].frames_per_s < TARGET_FPS or found["flood"].late_p99_ms > TARGET_P99_MS
+    late_ms = max(found[name].late_p99_ms for name in FLOODS)
+    missed = found["steady"].frames_per_s < TARGET_FPS or late_ms > TARGET_P99_MS
     if missed:
         print(f"MISSED: {TARGET_FPS} pictures/s, and ticks late by at most {TARGET_P99_MS} ms in a flood")
     sys.exit(int(missed))

@@ -10,7 +10,7 @@ from engine_gui.account import CLI, Account
 from engine_gui.deposit_form import DepositPage, WithdrawPage
 from engine_gui.history_tab import HistoryTab
 from engine_gui.sessions_tab import SessionsTab
-from engine_gui.wallet_model import NO_LOGIN, Balance, balances
+from engine_gui.wallet_model import NO_LOGIN, Balance, available_text, balances
 from gui_kit.boxes import Beside, Card, KeyValues, row
 from gui_kit.buttons import Button, CopyLabel
 from gui_kit.connect_wallet import ConnectWallet
@@ -80,6 +80,7 @@ class WalletPage(Page):
     def _show_balances(self, answer: dict[str, Any]) -> None:
         self._answer = answer
         self._address.set_text(answer["wallet"])
+        self._account.frame.set_balance(available_text(answer))  # not two amounts at once
         for balance in balances(answer, self._jobs):
             self.cards[balance.asset].show_balance(balance)
         self.deposit.setEnabled(True)

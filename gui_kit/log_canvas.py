@@ -3,6 +3,8 @@ ten."""
 
 from __future__ import annotations
 
+import math
+
 from PyQt6.QtCore import QEvent, QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QFontMetricsF,
@@ -147,7 +149,14 @@ class LogCanvas(QAbstractScrollArea):
         if place.line == self.hit:
             self._paint_hit(painter, line, place, end, left, y)
             return
-        painter.drawText(QPointF(left, y + self._ascent_px), line[place.column : end])
+        painter.drawText(
+            QPointF(left, y + self._ascent_px), line[place.column : min(end, self._seen_to(place, left))]
+        )
+
+    def _seen_to(self, place: Place, left: float) -> int:
+        """The place in a row of which nothing is seen any more: shaping a long line costs. Marks that stand
+        on other letters take no room, so it is twice as far as letters go."""
+        return place.column + 2 * (math.ceil((self.width() - left) / self._char_px) + 1)
 
     def _paint_hit(self, painter: QPainter, line: str, place: Place, end: int, left: float, y: float) -> None:
         """The line that the search stands at: the word in the colour that goes with its ground."""

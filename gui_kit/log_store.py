@@ -17,7 +17,7 @@ from p2p.core.text import clean_line
 
 _PIECE_LINES = 1024
 _PIECE_CHARS = 256 * 1024
-_LOOK_CHARS = 64 * 1024
+_LOOK_CHARS = 16 * 1024
 """So much of an overlong line is looked at, so that one line cannot cost more than a millisecond."""
 
 

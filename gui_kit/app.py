@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from types import TracebackType
 
+from PyQt6 import sip
 from PyQt6.QtCore import QMessageLogContext, QSocketNotifier, QTimer, QtMsgType, qInstallMessageHandler
 from PyQt6.QtWidgets import QApplication
 
@@ -52,6 +53,7 @@ def run_window(name: str, paths: AgentPaths, make: Callable[[Preferences], Frame
     window.show()
     code = app.exec()
     stopper.close()
+    sip.delete(window)  # before the application, which Python would let go first
     return code
 
 

@@ -26,7 +26,7 @@ class Tray(QObject):
         super().__init__(frame)
         self._frame = frame
         self.icon = QSystemTrayIcon(icon("server-off", "muted"), self)
-        self.menu = QMenu()
+        self.menu = QMenu(frame)
         self.state = self._act("", lambda: None)
         self.state.setEnabled(False)
         self.menu.addSeparator()

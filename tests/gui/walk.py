@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from PyQt6 import sip
 from PyQt6.QtCore import QDeadlineTimer, QEventLoop, qInstallMessageHandler
 from PyQt6.QtWidgets import QApplication, QPushButton, QTableView, QTabWidget
 
@@ -229,6 +230,7 @@ def walk(name: str, home: Home, *, is_hostile: bool) -> dict[str, Any]:
     found["Qt says"] = [word for word in words if not word.startswith(IGNORED)]
     frame.close()
     agent.stop()
+    sip.delete(frame)  # before the application, which Python would let go first
     return found
 
 

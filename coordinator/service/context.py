@@ -62,7 +62,7 @@ class Context:
     ``on_chain`` is the program's configuration, ``stopped`` the assets that it does not take, and ``signer``
     the key that pays for transactions: that of the present coordinator. :mod:`coordinator.service.office`
     keeps all three as they are on chain. What a job's own coordinator has to sign is signed by
-    ``keyring.signer(...)``.
+    ``keyring.signer(...)``. ``moved`` is set when an action of ours is final: there is something to post.
     """
 
     db: Database
@@ -76,6 +76,7 @@ class Context:
     pull: PullChunk = no_chunks
     dispatch: Signal = field(default_factory=Signal)
     settle: Signal = field(default_factory=Signal)
+    moved: Signal = field(default_factory=Signal)
     events: Board = field(default_factory=Board)
     claim_after_s: float = CLAIM_AFTER_S
     settings: Settings = field(default_factory=Settings)

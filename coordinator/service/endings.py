@@ -90,6 +90,7 @@ class Endings:
             self._context.events.post(job.buyer)
         self._context.dispatch.set()
         self._context.settle.set()
+        self._context.moved.set()
 
     async def _what_is_done(self, action: ActionRow, on_chain: OnChainJob | PastJob | None) -> verdicts.Done:
         if action.kind == outbox.CLAIM:

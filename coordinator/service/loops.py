@@ -6,8 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-import trio
-
+from coordinator.service.signals import Signal
 from p2p.core.errors import EnvironmentFailure
 
 logger = logging.getLogger(__name__)
@@ -25,9 +24,12 @@ def surviving(name: str) -> Iterator[None]:
         logger.exception("%s: a mistake of the coordinator's", name)
 
 
-async def every(period_s: float, work: Callable[[], Awaitable[object]], name: str) -> None:
-    """Repeat ``work`` until cancelled."""
+async def every(
+    period_s: float, work: Callable[[], Awaitable[object]], name: str, news: Signal | None = None
+) -> None:
+    """Repeat ``work`` until cancelled; sooner when there is ``news``."""
+    signal = news or Signal()
     while True:
-        await trio.sleep(period_s)
+        await signal.wait(period_s)
         with surviving(name):
             await work()

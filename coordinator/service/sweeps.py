@@ -69,7 +69,8 @@ class Sweeps:
             nursery.start_soon(every, BEAT_FLUSH_S, self._registry.flush, "heartbeats")
             nursery.start_soon(every, LEASE_SWEEP_S, self.lose_leases, "leases")
             nursery.start_soon(every, RECONCILE_SWEEP_S, self.reconcile, "reconciliation")
-            nursery.start_soon(every, LEDGER_FOLLOW_S, self._reconciler.follower.follow, "ledger")
+            follow, news = self._reconciler.follower.follow, self._context.moved
+            nursery.start_soon(every, LEDGER_FOLLOW_S, follow, "ledger", news)
             nursery.start_soon(every, CLAIM_SWEEP_S, self._claims.sweep, "claims")
             nursery.start_soon(every, CLOSE_SWEEP_S, self._settler.close_accounts, "closing")
 

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from coordinator.service.loops import every, surviving
+from coordinator.service.signals import Signal
 from p2p.core.errors import Bug, EnvironmentFailure
 
 PROBLEMS = [
@@ -37,6 +38,20 @@ async def test_a_loop_outlives_what_goes_wrong_in_a_round(
     assert {(record.levelno, record.getMessage().split(":")[0]) for record in caplog.records} == {
         (level, "sweep")
     }
+
+
+async def test_news_do_not_wait_for_the_next_round() -> None:
+    news, seen = Signal(), trio.Event()
+
+    async def work() -> None:
+        seen.set()
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(every, 3600.0, work, "ledger", news)
+            news.set()
+            await seen.wait()
+            nursery.cancel_scope.cancel()
 
 
 def test_the_end_of_the_process_is_no_mistake() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PyQt6.QtCore import QDeadlineTimer, QEventLoop
 from PyQt6.QtWidgets import QApplication, QWidget
@@ -44,7 +45,11 @@ def take(
     """
     app = QApplication([product])
     theme().install(app, Mode.LIGHT)
-    frame = make(Preferences(folder / "no-preferences.ini"))
+    with TemporaryDirectory() as nobodys:  # what a person has chosen is not in the pictures
+        return _taken(app, product, make(Preferences(Path(nobodys) / "window.ini")), shots, folder)
+
+
+def _taken(app: QApplication, product: str, frame: Frame, shots: Sequence[Shot], folder: Path) -> list[Path]:
     frame.resize(*FIRST_SIZE)
     frame.show()
     _wait(lambda: frame.link.state is LinkState.CONNECTED, "the agent", app)

@@ -185,7 +185,7 @@ def test_a_network_is_joined_by_its_file(elsewhere: Frame, tmp_path: Path, qtbot
     file.write_text(CONFIG)
     page.network.start("join", str(file))
     see(qtbot, page, "2 of 4 · Connect your wallet")
-    assert "localnet" in texts(elsewhere)
+    see(qtbot, elsewhere, "localnet")
     elsewhere.close()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
 
 import psycopg
 import pytest
@@ -33,16 +36,45 @@ def test_migrations_apply_once_and_are_remembered(empty_dsn: str) -> None:
         assert pending(connection) == []
 
 
+OLD_JOB: dict[str, Any] = {
+    "job_id": "0b" * 16,
+    "name": "n",
+    "buyer": WALLET,
+    "engine_peer_id": "engine",
+    "engine_addresses": ["/ip4/127.0.0.1/tcp/1"],
+    "state": "queued",
+    "created_at_s": NOW_S,
+    "updated_at_s": NOW_S,
+    "spec": b"spec",
+    "terms_payload": b"terms",
+    "terms_signer": "signer",
+    "terms_signature": b"s",
+    "asset": "usdc",
+    "deposit_units": 40_000,
+    "fee_bps": 1000,
+    "timeout_s": 3600,
+    "gpu_type": "any",
+    "min_vram_bytes": 0,
+    "network": "none",
+    "disk_bytes": 1,
+    "rates": '{"cpu": {"usd": 40000, "units": 40000}}',
+    "open_signature": "open",
+}
+"""As the first version wrote it."""
+
+
 def test_the_rates_step_keeps_what_a_database_had(empty_dsn: str) -> None:
     """Data written under the first schema is still there and whole after the later steps."""
+    columns, places = ", ".join(OLD_JOB), ", ".join(f"%({name})s" for name in OLD_JOB)
     with psycopg.connect(empty_dsn) as connection:
         assert migrate(connection, up_to=1) == ["0001_initial.sql"]
+        connection.execute(f"INSERT INTO jobs ({columns}) VALUES ({places})", OLD_JOB)  # type: ignore[arg-type]
     with Database(empty_dsn) as db:
-        (job_id,) = queue(db)
-        before = load(db, job_id)
         with db.raw() as connection:
             assert migrate(connection) == [step.name for step in load_migrations()[1:]]
-        assert load(db, job_id) == before
+        kept = asdict(load(db, OLD_JOB["job_id"]))
+        wanted_job = OLD_JOB | {"rates": json.loads(OLD_JOB["rates"])}
+        assert {name: kept[name] for name in wanted_job} == wanted_job
         rates = {row["gpu_class"] for row in db.transact(lambda tx: tx.rows("rates.all"))}
     wanted = (
         "cpu rtx3060 rtx3080 rtx3090 rtx4070 rtx4080 rtx4090 a4000 a5000 a6000 l4 l40s t4 v100 a100 h100 h200"

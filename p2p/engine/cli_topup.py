@@ -15,10 +15,10 @@ from p2p.engine.cli_money import ask
 from p2p.engine.cli_run import attend, say_detached
 from p2p.engine.cli_view import print_pairs
 from p2p.engine.client import EngineClient
-from p2p.engine.context import NOT_TOPPED_UP
 from p2p.local import cli
 from p2p.local.cli import json_option
 from p2p.local.home import find_home
+from p2p.store.stages import NOT_TOPPED_UP
 
 _DETAIL_MAX_CHARS = 500
 

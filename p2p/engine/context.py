@@ -31,8 +31,6 @@ from p2p.wire.codec import decode, encode
 
 LOW_BUDGET = "low_budget"
 """The event of a job that has used most of what it may."""
-TOPPED_UP, NOT_TOPPED_UP = "topped_up", "not_topped_up"
-"""The events of a job whose buyer wanted more time for it: granted by the coordinator, or given up here."""
 
 
 @dataclass(frozen=True, slots=True)

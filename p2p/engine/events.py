@@ -9,8 +9,9 @@ import trio
 from p2p.core.errors import CyxWizError
 from p2p.core.limits import ENGINE_RETRY_FIRST_S, ENGINE_RETRY_MAX_S, EVENTS_ASK_S
 from p2p.core.messages.jobs import EventList, EventsRequest, JobEvent
-from p2p.engine.context import TOPPED_UP, Engine
+from p2p.engine.context import Engine
 from p2p.store.engine import EventRow
+from p2p.store.stages import TOPPED_UP
 
 _LOG = logging.getLogger(__name__)
 

@@ -24,12 +24,12 @@ from p2p.core.messages.jobs import JobView, Terms
 from p2p.core.money import format_amount
 from p2p.core.signing import Signed
 from p2p.engine import render, sponsoring
-from p2p.engine.context import NOT_TOPPED_UP, Engine, deposit_of, terms_of
+from p2p.engine.context import Engine, deposit_of, terms_of
 from p2p.engine.terms import check_extended
 from p2p.engine.wallets import require_balance
 from p2p.net.identity import verify_peer_signature
 from p2p.store.engine import EventRow, JobRow
-from p2p.store.stages import Stage
+from p2p.store.stages import NOT_TOPPED_UP, Stage
 from p2p.wire.codec import decode, encode
 
 _NOTHING = "Nothing was sent; what was agreed stands."

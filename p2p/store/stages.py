@@ -10,6 +10,9 @@ from enum import Enum
 
 from p2p.core.errors import Bug
 
+TOPPED_UP, NOT_TOPPED_UP = "topped_up", "not_topped_up"
+"""The events of a job whose buyer wanted more time for it: granted by the coordinator, or given up here."""
+
 
 class Stage(Enum):
     """The comments say what is true from then on."""
